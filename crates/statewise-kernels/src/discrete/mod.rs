@@ -1,0 +1,5 @@
+//! Engines for discrete hidden states, on chain potentials.
+
+pub mod potentials;
+
+pub use potentials::{Chain, ChainError, LogObs, Observations, Transitions};

@@ -1,0 +1,66 @@
+//! Cholesky factor of a small symmetric positive definite matrix, and solves with it.
+
+/// The pivot at which a matrix stopped being positive definite.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error("the matrix is not positive definite: pivot {index} is {pivot:e}")]
+pub struct NotPositiveDefinite {
+    /// Row of the pivot, 0-based.
+    pub index: usize,
+    /// Its value.
+    pub pivot: f64,
+}
+
+/// Overwrites the lower triangle of A (\[n, n\], row-major) with L, A = L Lᵀ, and zeros the rest.
+///
+/// # Errors
+/// [`NotPositiveDefinite`] at the first pivot that is not positive and finite, or that is lost to
+/// rounding (below 1e-14 of its diagonal entry).
+pub fn cholesky(a: &mut [f64], n: usize) -> Result<(), NotPositiveDefinite> {
+    for j in 0..n {
+        let diagonal = a[j * n + j];
+        let row = &a[j * n..j * n + j];
+        let pivot = diagonal - row.iter().map(|x| x * x).sum::<f64>();
+        if !(pivot.is_finite() && pivot > 1e-14 * diagonal.abs()) {
+            return Err(NotPositiveDefinite { index: j, pivot });
+        }
+        let root = pivot.sqrt();
+        a[j * n + j] = root;
+        for i in j + 1..n {
+            let (head, tail) = a.split_at_mut(i * n);
+            let dot: f64 = head[j * n..j * n + j].iter().zip(&tail[..j]).map(|(x, y)| x * y).sum();
+            tail[j] = (tail[j] - dot) / root;
+        }
+        a[j * n + j + 1..(j + 1) * n].fill(0.0);
+    }
+    Ok(())
+}
+
+/// Overwrites b with L⁻¹ b.
+pub fn solve_lower(l: &[f64], n: usize, b: &mut [f64]) {
+    for i in 0..n {
+        let dot: f64 = l[i * n..i * n + i].iter().zip(&*b).map(|(x, y)| x * y).sum();
+        b[i] = (b[i] - dot) / l[i * n + i];
+    }
+}
+
+/// Overwrites b with L⁻ᵀ b.
+pub fn solve_upper_transposed(l: &[f64], n: usize, b: &mut [f64]) {
+    for i in (0..n).rev() {
+        let value = b[i] / l[i * n + i];
+        b[i] = value;
+        for j in 0..i {
+            b[j] -= l[i * n + j] * value;
+        }
+    }
+}
+
+/// Overwrites b with (L Lᵀ)⁻¹ b.
+pub fn solve_chol(l: &[f64], n: usize, b: &mut [f64]) {
+    solve_lower(l, n, b);
+    solve_upper_transposed(l, n, b);
+}
+
+/// log det(L Lᵀ) = 2 Σ_i log L_ii.
+pub fn log_det_chol(l: &[f64], n: usize) -> f64 {
+    2.0 * (0..n).map(|i| l[i * n + i].ln()).sum::<f64>()
+}

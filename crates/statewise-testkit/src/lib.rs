@@ -1,0 +1,1 @@
+//! Oracles, generators and the allocation counter of statewise's own tests.
