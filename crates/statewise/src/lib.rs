@@ -1,1 +1,12 @@
-//! statewise
+//! State space models: filtering, smoothing, forecasting and learning of hidden states.
+//!
+//! A model is built from a specification, its parameters are named arrays ([`params::Params`]),
+//! data are sequences with gaps, inputs and weights ([`data::Dataset`]).
+
+pub mod data;
+mod error;
+pub mod learn;
+pub mod model;
+pub mod params;
+
+pub use error::{Error, Result};

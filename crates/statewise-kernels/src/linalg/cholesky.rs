@@ -64,3 +64,14 @@ pub fn solve_chol(l: &[f64], n: usize, b: &mut [f64]) {
 pub fn log_det_chol(l: &[f64], n: usize) -> f64 {
     2.0 * (0..n).map(|i| l[i * n + i].ln()).sum::<f64>()
 }
+
+/// Writes (L Lᵀ)⁻¹ into `out`, shape \[n, n\].
+pub fn inverse_chol(l: &[f64], n: usize, out: &mut [f64]) {
+    let mut column = vec![0.0; n];
+    for j in 0..n {
+        column.fill(0.0);
+        column[j] = 1.0;
+        solve_chol(l, n, &mut column);
+        column.iter().enumerate().for_each(|(i, x)| out[i * n + j] = *x);
+    }
+}

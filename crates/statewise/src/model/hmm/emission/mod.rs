@@ -1,0 +1,229 @@
+//! Emission families of hidden Markov models, one a file.
+//!
+//! A family declares its parameters ([`Emission::schema`]), turns rows into log-likelihoods and
+//! rows with responsibilities into *expected sufficient statistics* (a flat vector that adds up
+//! over rows, sequences, threads and machines), and maximises or differentiates the expected
+//! complete log-likelihood as a function of those statistics.
+
+mod poisson;
+mod spec;
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use rand_chacha::ChaCha8Rng;
+
+pub use poisson::Poisson;
+pub use spec::EmissionSpec;
+
+use crate::data::{Dataset, Sequence};
+use crate::error::{Error, Result};
+use crate::params::{Array, ParamProperties, ParamSpec};
+
+/// A family of emission distributions p(y_t | z_t = k, u_t, y_{<t}).
+///
+/// Parameter slices (`&[Array]`) are in the order of [`Emission::schema`].
+pub trait Emission: Debug + Send + Sync {
+    /// K.
+    fn num_states(&self) -> usize;
+
+    /// Shape of one emission: `[]` for scalars, `[D]` for vectors, `[D, C]` for counts.
+    fn emission_shape(&self) -> Vec<usize>;
+
+    /// U, the dimension of the inputs that the family reads; 0 if it reads none.
+    fn input_dim(&self) -> usize {
+        0
+    }
+
+    /// Names, shapes and constraints of the parameters. Paths start with `emissions.`.
+    fn schema(&self) -> Vec<ParamSpec>;
+
+    /// Checks sizes (at least one state and dimension) and hyper-parameters (positive where needed).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the constructor argument.
+    fn check_hyperparameters(&self) -> Result<()>;
+
+    /// Checks that rows are in the domain (whole, in range, positive); NaN is always allowed.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with row, column, what was found and what was expected.
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        let _ = rows;
+        Ok(())
+    }
+
+    /// Factorises and tabulates what log-likelihoods need, once for all sequences.
+    ///
+    /// # Errors
+    /// Parameters that have no density (a singular covariance).
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>>;
+
+    /// Number of expected sufficient statistics.
+    fn num_stats(&self) -> usize;
+
+    /// E_q[log p(y | z, θ)] as a function of the statistics (up to terms free of θ, or a lower
+    /// bound that is tight in value and slope at the parameters of the E-step).
+    fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64;
+
+    /// Adds the gradient of [`Emission::expected_log_prob`] with respect to the parameters. At the
+    /// parameters of the E-step this is the exact score (Fisher's identity).
+    fn expected_log_prob_gradient(&self, params: &[Array], stats: &[f64], gradient: &mut [Array]);
+
+    /// log p(θ).
+    fn log_prior(&self, params: &[Array]) -> f64;
+
+    /// Adds the gradient of [`Emission::log_prior`].
+    fn log_prior_gradient(&self, params: &[Array], gradient: &mut [Array]);
+
+    /// Maximises the expected log-likelihood (plus the log prior if `step.prior`) in place, or
+    /// answers that it has no closed form for these properties; then a generic maximiser is used.
+    ///
+    /// Never leaves the parameter space: states without data keep their parameters, collapsed
+    /// variances are floored and counted.
+    fn maximise(&self, step: &MStep<'_>, params: &mut [Array]) -> Maximised;
+
+    /// Draws parameters from the prior, or from a vague stand-in where there is none.
+    fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array>;
+
+    /// Starts from data: clusters rows into states, then maximises given the clusters.
+    ///
+    /// # Errors
+    /// Fewer distinct rows than states.
+    fn initialize_from_data(&self, data: &Dataset<'_>, rng: &mut ChaCha8Rng) -> Result<Vec<Array>> {
+        cluster_and_maximise(self, self.sample_prior(rng), data, rng)
+    }
+}
+
+/// Parameters made ready for densities, statistics and draws.
+pub trait Prepared: Sync {
+    /// Writes log p(y_t | z_t = k) for the steps, shape \[len, K\]; missing entries integrated out.
+    fn log_likelihoods(&self, sequence: &Sequence<'_>, steps: Range<usize>, out: &mut [f64]);
+
+    /// Writes likelihoods over exp(shift) and the shifts, as `Observations::scaled_likelihoods`.
+    /// Override it where there is something cheaper than the exponential of a log-likelihood.
+    fn scaled_likelihoods(
+        &self,
+        sequence: &Sequence<'_>,
+        steps: Range<usize>,
+        out: &mut [f64],
+        shift: &mut [f64],
+    ) {
+        self.log_likelihoods(sequence, steps, out);
+        statewise_kernels::math::exp_shifted_rows(out, shift);
+    }
+
+    /// Adds the statistics of the steps, weighted by `gamma` = p(z_t = k | y), shape \[len, K\].
+    fn accumulate(&self, sequence: &Sequence<'_>, steps: Range<usize>, gamma: &[f64], stats: &mut [f64]);
+
+    /// Draws y_t given z_t = `state`. Rows before `t` of the sequence are already drawn.
+    fn sample(
+        &self,
+        state: usize,
+        sequence: &Sequence<'_>,
+        t: usize,
+        rng: &mut ChaCha8Rng,
+        out: &mut [f64],
+    );
+
+    /// Writes E[y_t | z_t = state] (\[width\]) and Cov[y_t | z_t = state] (\[width, width\]); for
+    /// labels the moments are those of the label.
+    fn moments(&self, state: usize, sequence: &Sequence<'_>, t: usize, mean: &mut [f64], cov: &mut [f64]);
+}
+
+/// What a maximisation is given.
+#[derive(Clone, Copy, Debug)]
+pub struct MStep<'a> {
+    /// Expected sufficient statistics.
+    pub stats: &'a [f64],
+    /// Whether the prior counts (MAP) or not (maximum likelihood).
+    pub prior: bool,
+    /// What may move, in the order of the schema.
+    pub properties: &'a [ParamProperties],
+}
+
+impl MStep<'_> {
+    /// Whether parameter array `index` may move (as a whole).
+    pub fn moves(&self, index: usize) -> bool {
+        self.properties[index].trainable
+    }
+
+    /// Whether every array is wholly free or wholly fixed.
+    pub fn is_whole(&self) -> bool {
+        self.properties.iter().all(ParamProperties::is_whole)
+    }
+}
+
+/// What a maximisation did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Maximised {
+    /// The parameters are at the maximum; `repairs` counts variances that had to be floored.
+    Done {
+        /// Floored variances, ridges added, states without data that kept their parameters.
+        repairs: usize,
+    },
+    /// There is no closed form for these properties.
+    NoClosedForm,
+}
+
+/// Clusters the complete rows by k-means, takes the clusters as responsibilities and maximises.
+pub(crate) fn cluster_and_maximise<E: Emission + ?Sized>(
+    emission: &E,
+    mut params: Vec<Array>,
+    data: &Dataset<'_>,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<Array>> {
+    let k = emission.num_states();
+    let labels = crate::learn::kmeans(data.rows(), data.width(), k, rng)?.labels;
+    let properties = vec![ParamProperties::default(); params.len()];
+    let mut stats = vec![0.0; emission.num_stats()];
+    {
+        let prepared = emission.prepare(&params)?;
+        for n in 0..data.num_sequences() {
+            let range = data.range(n);
+            let mut gamma = vec![0.0; range.len() * k];
+            for (row, t) in gamma.chunks_exact_mut(k).zip(range.clone()) {
+                match labels[t] {
+                    Some(label) => row[label] = 1.0,
+                    None => row.fill(1.0 / k as f64),
+                }
+            }
+            prepared.accumulate(&data.sequence(n), 0..range.len(), &gamma, &mut stats);
+        }
+    }
+    let step = MStep { stats: &stats, prior: true, properties: &properties };
+    if emission.maximise(&step, &mut params) == Maximised::NoClosedForm {
+        crate::learn::maximise_numerically(emission, &step, &mut params);
+    }
+    Ok(params)
+}
+
+/// Checks that every entry that is not missing satisfies `accept`.
+pub(crate) fn check_entries(
+    rows: &[f64],
+    width: usize,
+    expected: &str,
+    accept: impl Fn(f64) -> bool,
+) -> Result<()> {
+    match rows.iter().position(|x| !x.is_nan() && !accept(*x)) {
+        None => Ok(()),
+        Some(i) => {
+            let place = format!("emissions row {}, column {}", i / width, i % width);
+            Err(Error::argument(place, rows[i], expected))
+        }
+    }
+}
+
+/// Checks that a size is at least one.
+pub(crate) fn check_size(argument: &str, value: usize) -> Result<()> {
+    if value == 0 { Err(Error::argument(argument, value, "at least 1")) } else { Ok(()) }
+}
+
+/// Checks that a hyper-parameter is positive and finite.
+pub(crate) fn check_positive(argument: &str, value: f64) -> Result<()> {
+    if value > 0.0 && value.is_finite() {
+        Ok(())
+    } else {
+        Err(Error::argument(argument, value, "a positive number"))
+    }
+}

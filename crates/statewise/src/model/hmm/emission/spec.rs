@@ -1,0 +1,29 @@
+//! The families by name: what a model file, a command line or Python says to get one.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Emission, Poisson};
+use crate::error::Result;
+
+/// An emission family with its sizes and hyper-parameters, without parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "family", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EmissionSpec {
+    /// Independent counts.
+    Poisson(Poisson),
+}
+
+impl EmissionSpec {
+    /// The family, once its sizes and hyper-parameters are checked.
+    ///
+    /// # Errors
+    /// The first hyper-parameter that is out of range.
+    pub fn build(&self) -> Result<Box<dyn Emission>> {
+        let family: Box<dyn Emission> = match self.clone() {
+            EmissionSpec::Poisson(family) => Box::new(family),
+        };
+        family.check_hyperparameters()?;
+        Ok(family)
+    }
+}

@@ -1,0 +1,3 @@
+//! Hidden Markov models.
+
+pub mod emission;

@@ -1,0 +1,3 @@
+//! Models: what generates a sequence. No model holds a recursion over time; the engines do.
+
+pub mod hmm;

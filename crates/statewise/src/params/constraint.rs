@@ -1,0 +1,264 @@
+//! Constraints and the bijections that free them.
+//!
+//! A constraint acts on *blocks*: one number (real, positive, unit interval), one row of the last
+//! axis (simplex) or one trailing matrix (positive definite). The maps are those of TensorFlow
+//! Probability, as Dynamax uses them, so that unconstrained vectors can be compared.
+
+use super::Array;
+use statewise_kernels::linalg::cholesky;
+
+/// Where the values of a parameter array live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constraint {
+    /// Any finite number.
+    Real,
+    /// Above zero; softplus log(1 + eˣ).
+    Positive,
+    /// In (0, 1); logistic 1 / (1 + e⁻ˣ).
+    UnitInterval,
+    /// Non-negative and of sum one along the last axis; softmax of (x, 0).
+    Simplex,
+    /// Symmetric positive definite in the last two axes; L Lᵀ with a log diagonal.
+    PositiveDefinite,
+}
+
+/// Probabilities below this count as this when they are mapped to logits.
+const TINY: f64 = 1e-300;
+
+impl Constraint {
+    /// Number of values that are constrained together.
+    pub fn block_len(self, shape: &[usize]) -> usize {
+        match (self, shape) {
+            (Constraint::Simplex, [.., n]) => *n,
+            (Constraint::PositiveDefinite, [.., n, m]) => n * m,
+            _ => 1,
+        }
+    }
+
+    /// Number of unconstrained values behind a block of which `free` entries may move.
+    pub fn free_len(self, free: &[bool]) -> usize {
+        let count = free.iter().filter(|f| **f).count();
+        match self {
+            Constraint::Simplex => count.saturating_sub(1),
+            Constraint::PositiveDefinite if count == 0 => 0,
+            Constraint::PositiveDefinite => triangle(side(free.len())),
+            _ => count,
+        }
+    }
+
+    /// Checks all blocks; the error tells what was found and what was expected.
+    pub fn check(self, value: &Array) -> Result<(), (String, String)> {
+        let len = self.block_len(value.shape()).max(1);
+        for (index, block) in value.values().chunks_exact(len).enumerate() {
+            match self {
+                Constraint::Real => {}
+                Constraint::Positive if block[0] > 0.0 => {}
+                Constraint::UnitInterval if (0.0..=1.0).contains(&block[0]) => {}
+                Constraint::Simplex => {
+                    let sum: f64 = block.iter().sum();
+                    if block.iter().any(|p| *p < 0.0) || (sum - 1.0).abs() > 1e-6 {
+                        return Err((
+                            format!("row {index} with sum {sum}: {block:?}"),
+                            "non-negative probabilities that sum to one".into(),
+                        ));
+                    }
+                }
+                Constraint::PositiveDefinite => check_positive_definite(index, block)?,
+                Constraint::Positive => return Err((block[0].to_string(), "positive numbers".into())),
+                Constraint::UnitInterval => return Err((block[0].to_string(), "numbers in [0, 1]".into())),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the free entries of a constrained block from the unconstrained `x`; fixed ones stay.
+    pub(super) fn constrain(self, x: &[f64], free: &[bool], block: &mut [f64]) {
+        match self {
+            Constraint::Real => copy_free(x, free, block, |x| x),
+            Constraint::Positive => copy_free(x, free, block, softplus),
+            Constraint::UnitInterval => copy_free(x, free, block, logistic),
+            Constraint::Simplex => {
+                let mass = 1.0 - fixed_sum(free, block);
+                let max = x.iter().copied().fold(0.0, f64::max);
+                let mut logits = x.iter().copied().chain([0.0]);
+                let mut sum = 0.0;
+                for (p, _) in block.iter_mut().zip(free).filter(|(_, f)| **f) {
+                    *p = (logits.next().unwrap_or(0.0) - max).exp();
+                    sum += *p;
+                }
+                block.iter_mut().zip(free).filter(|(_, f)| **f).for_each(|(p, _)| *p *= mass / sum);
+            }
+            Constraint::PositiveDefinite if x.is_empty() => {}
+            Constraint::PositiveDefinite => {
+                let n = side(block.len());
+                let l = fill_lower(x, n);
+                for i in 0..n {
+                    for j in 0..n {
+                        block[i * n + j] = (0..=i.min(j)).map(|k| l[i * n + k] * l[j * n + k]).sum();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the unconstrained values behind the free entries of a block.
+    pub(super) fn unconstrain(self, block: &[f64], free: &[bool], x: &mut [f64]) {
+        let entries = block.iter().zip(free).filter(|(_, f)| **f).map(|(v, _)| *v);
+        match self {
+            Constraint::Real => x.iter_mut().zip(entries).for_each(|(x, v)| *x = v),
+            Constraint::Positive => {
+                x.iter_mut().zip(entries).for_each(|(x, v)| *x = v + (-(-v).exp_m1()).ln())
+            }
+            Constraint::UnitInterval => x
+                .iter_mut()
+                .zip(entries)
+                .for_each(|(x, v)| *x = v.max(TINY).ln() - (1.0 - v).max(TINY).ln()),
+            Constraint::Simplex => {
+                let logs: Vec<f64> = entries.map(|p| p.max(TINY).ln()).collect();
+                let last = logs.last().copied().unwrap_or(0.0);
+                x.iter_mut().zip(&logs).for_each(|(x, log)| *x = log - last);
+            }
+            Constraint::PositiveDefinite if x.is_empty() => {}
+            Constraint::PositiveDefinite => {
+                let n = side(block.len());
+                let mut l = block.to_vec();
+                // Checked when the parameters came in; a matrix at the edge maps to its last factor.
+                let _ = cholesky(&mut l, n);
+                for (index, (i, j)) in spiral(n).enumerate() {
+                    x[index] = if i == j { l[i * n + j].ln() } else { l[i * n + j] };
+                }
+            }
+        }
+    }
+
+    /// Adds to `out` the gradient with respect to x, given the one with respect to the block.
+    ///
+    /// `gradient` of a matrix treats all its entries as independent: df = Σ G_ij dΣ_ij.
+    pub(super) fn pull_back(self, block: &[f64], gradient: &[f64], free: &[bool], out: &mut [f64]) {
+        let entries = block.iter().zip(gradient).zip(free).filter(|(_, f)| **f).map(|(e, _)| e);
+        match self {
+            Constraint::Real => out.iter_mut().zip(entries).for_each(|(o, (_, g))| *o += g),
+            // d softplus(x) = 1 − e^(−softplus(x)).
+            Constraint::Positive => {
+                out.iter_mut().zip(entries).for_each(|(o, (v, g))| *o += g * -(-v).exp_m1());
+            }
+            Constraint::UnitInterval => {
+                out.iter_mut().zip(entries).for_each(|(o, (v, g))| *o += g * v * (1.0 - v));
+            }
+            Constraint::Simplex => {
+                let mass = 1.0 - fixed_sum(free, block);
+                if mass > 0.0 {
+                    let mean: f64 = entries.clone().map(|(p, g)| p * g).sum::<f64>() / mass;
+                    out.iter_mut().zip(entries).for_each(|(o, (p, g))| *o += p * (g - mean));
+                }
+            }
+            Constraint::PositiveDefinite if out.is_empty() => {}
+            Constraint::PositiveDefinite => {
+                let n = side(block.len());
+                let mut l = block.to_vec();
+                if cholesky(&mut l, n).is_err() {
+                    return;
+                }
+                for (index, (i, j)) in spiral(n).enumerate() {
+                    let slope: f64 =
+                        (0..n).map(|k| (gradient[i * n + k] + gradient[k * n + i]) * l[k * n + j]).sum();
+                    out[index] += if i == j { slope * l[i * n + i] } else { slope };
+                }
+            }
+        }
+    }
+
+    /// log |d block / d x|, with the surface measure of the simplex, as TensorFlow Probability.
+    pub(super) fn log_det_jacobian(self, block: &[f64], free: &[bool]) -> f64 {
+        let entries = block.iter().zip(free).filter(|(_, f)| **f).map(|(v, _)| *v);
+        let count = free.iter().filter(|f| **f).count();
+        match self {
+            Constraint::Real => 0.0,
+            Constraint::Positive => entries.map(|v| (-(-v).exp_m1()).ln()).sum(),
+            Constraint::UnitInterval => entries.map(|v| v.ln() + (1.0 - v).ln()).sum(),
+            Constraint::Simplex if count < 2 => 0.0,
+            Constraint::Simplex => {
+                let mass = 1.0 - fixed_sum(free, block);
+                entries.map(|p| (p / mass).ln()).sum::<f64>()
+                    + (count as f64 - 1.0) * mass.ln()
+                    + 0.5 * (count as f64).ln()
+            }
+            Constraint::PositiveDefinite if count == 0 => 0.0,
+            Constraint::PositiveDefinite => {
+                let n = side(block.len());
+                let mut l = block.to_vec();
+                if cholesky(&mut l, n).is_err() {
+                    return f64::NEG_INFINITY;
+                }
+                n as f64 * std::f64::consts::LN_2
+                    + (0..n).map(|i| (n - i + 1) as f64 * l[i * n + i].ln()).sum::<f64>()
+            }
+        }
+    }
+}
+
+fn check_positive_definite(index: usize, block: &[f64]) -> Result<(), (String, String)> {
+    let n = side(block.len());
+    let scale = (0..n).map(|i| block[i * n + i].abs()).fold(0.0, f64::max);
+    for i in 0..n {
+        for j in 0..i {
+            if (block[i * n + j] - block[j * n + i]).abs() > 1e-8 * scale {
+                return Err((
+                    format!("matrix {index} with entries {} and {}", block[i * n + j], block[j * n + i]),
+                    "a symmetric matrix".into(),
+                ));
+            }
+        }
+    }
+    cholesky(&mut block.to_vec(), n)
+        .map_err(|e| (format!("matrix {index}: {e}"), "a positive definite matrix".into()))
+}
+
+/// log(1 + eˣ) without overflow.
+pub(crate) fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+/// 1 / (1 + e⁻ˣ) without overflow.
+pub(crate) fn logistic(x: f64) -> f64 {
+    if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
+}
+
+fn copy_free(x: &[f64], free: &[bool], block: &mut [f64], map: impl Fn(f64) -> f64) {
+    block.iter_mut().zip(free).filter(|(_, f)| **f).zip(x).for_each(|((v, _), x)| *v = map(*x));
+}
+
+fn fixed_sum(free: &[bool], block: &[f64]) -> f64 {
+    block.iter().zip(free).filter(|(_, f)| !**f).map(|(p, _)| p).sum()
+}
+
+fn side(len: usize) -> usize {
+    len.isqrt()
+}
+
+fn triangle(n: usize) -> usize {
+    n * (n + 1) / 2
+}
+
+/// Entry (i, j) of the lower triangle behind each unconstrained value, in TensorFlow
+/// Probability's order: the rows of \[x_n.., reversed x\] cut to the lower triangle.
+fn spiral(n: usize) -> impl Iterator<Item = (usize, usize)> {
+    let len = triangle(n);
+    let mut places = vec![(0, 0); len];
+    for i in 0..n {
+        for j in 0..=i {
+            let position = i * n + j;
+            let index = if position < len - n { n + position } else { 2 * len - n - 1 - position };
+            places[index] = (i, j);
+        }
+    }
+    places.into_iter()
+}
+
+fn fill_lower(x: &[f64], n: usize) -> Vec<f64> {
+    let mut l = vec![0.0; n * n];
+    for ((i, j), x) in spiral(n).zip(x) {
+        l[i * n + j] = if i == j { x.exp() } else { *x };
+    }
+    l
+}

@@ -1,0 +1,118 @@
+//! Parameters: named arrays, what constrains them, and the flat unconstrained vector behind them.
+//!
+//! Every model declares a *schema*, a list of [`ParamSpec`]. A [`Params`] holds one [`Array`] per
+//! entry of the schema, in its order. [`Properties`] say which entries are fixed or tied; a
+//! [`FreeSpace`] turns schema and properties into the flat vector that gradient learners move.
+
+mod array;
+mod constraint;
+mod free_space;
+mod properties;
+
+pub use array::Array;
+pub use constraint::Constraint;
+pub use free_space::FreeSpace;
+pub use properties::{ParamProperties, Properties};
+
+use crate::error::{Error, Result};
+
+/// One parameter array of a model: its name, shape and constraint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamSpec {
+    /// Dotted name, `emissions.means`.
+    pub path: String,
+    /// The keyword under which `initialize` takes a value for it, `emission_means`.
+    pub keyword: String,
+    /// Shape of the array.
+    pub shape: Vec<usize>,
+    /// Where its values live.
+    pub constraint: Constraint,
+    /// Entries that may be non-zero; those outside are zero and stay so. `None`: all.
+    pub support: Option<Vec<bool>>,
+}
+
+impl ParamSpec {
+    /// A spec without a restricted support.
+    pub fn new(path: &str, keyword: &str, shape: &[usize], constraint: Constraint) -> Self {
+        ParamSpec {
+            path: path.into(),
+            keyword: keyword.into(),
+            shape: shape.to_vec(),
+            constraint,
+            support: None,
+        }
+    }
+
+    /// Checks shape, finiteness and constraint of a value.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] with the path, what was found and what was expected.
+    pub fn check(&self, value: &Array) -> Result<()> {
+        if value.shape() != self.shape {
+            return Err(Error::argument(
+                &self.path,
+                format!("shape {:?}", value.shape()),
+                format!("shape {:?}", self.shape),
+            ));
+        }
+        if let Some(bad) = value.values().iter().find(|x| !x.is_finite()) {
+            return Err(Error::argument(&self.path, bad, "finite numbers"));
+        }
+        if let Some(support) = &self.support
+            && value.values().iter().zip(support).any(|(x, inside)| !inside && *x != 0.0)
+        {
+            return Err(Error::argument(&self.path, "a non-zero entry outside the support", "zero there"));
+        }
+        self.constraint
+            .check(value)
+            .map_err(|(found, expected)| Error::argument(&self.path, found, expected))
+    }
+}
+
+/// The parameters of a model: one array per entry of its schema, in its order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Params {
+    arrays: Vec<Array>,
+}
+
+impl Params {
+    /// Takes the arrays in the order of the model's schema.
+    pub fn new(arrays: Vec<Array>) -> Self {
+        Params { arrays }
+    }
+
+    /// All arrays, in the order of the schema.
+    pub fn arrays(&self) -> &[Array] {
+        &self.arrays
+    }
+
+    /// All arrays, to be changed in place.
+    pub fn arrays_mut(&mut self) -> &mut [Array] {
+        &mut self.arrays
+    }
+
+    /// The array of this dotted name.
+    pub fn get(&self, schema: &[ParamSpec], path: &str) -> Option<&Array> {
+        schema.iter().position(|spec| spec.path == path).map(|i| &self.arrays[i])
+    }
+
+    /// Zeros of the shapes of a schema (a gradient to be accumulated, say).
+    pub fn zeros(schema: &[ParamSpec]) -> Self {
+        Params { arrays: schema.iter().map(|spec| Array::zeros(&spec.shape)).collect() }
+    }
+
+    /// Checks every array against the schema.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the first array that does not fit.
+    pub fn check(&self, schema: &[ParamSpec]) -> Result<()> {
+        if self.arrays.len() != schema.len() {
+            return Err(Error::argument(
+                "params",
+                format!("{} arrays", self.arrays.len()),
+                format!("{} arrays", schema.len()),
+            ));
+        }
+        schema.iter().zip(&self.arrays).try_for_each(|(spec, value)| spec.check(value))
+    }
+}

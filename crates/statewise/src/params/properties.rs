@@ -1,0 +1,90 @@
+//! Which parameters learning may move: fixed arrays, fixed entries, tied states.
+
+use serde::{Deserialize, Serialize};
+
+use super::ParamSpec;
+use crate::error::{Error, Result};
+
+/// What learning may do with one parameter array.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParamProperties {
+    /// Whether learning may change the array at all.
+    pub trainable: bool,
+    /// Entries that learning may change, in row-major order; `None`: all of them.
+    ///
+    /// A covariance matrix is free or fixed as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free: Option<Vec<bool>>,
+    /// Groups of entries of the first axis (states) that share their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tied: Vec<Vec<usize>>,
+}
+
+impl Default for ParamProperties {
+    fn default() -> Self {
+        ParamProperties { trainable: true, free: None, tied: Vec::new() }
+    }
+}
+
+impl ParamProperties {
+    /// Whether all entries move freely, so that a closed-form M-step applies as it stands.
+    pub fn is_plain(&self) -> bool {
+        self.trainable && self.free.is_none() && self.tied.is_empty()
+    }
+
+    /// Whether the array is wholly free or wholly fixed.
+    pub fn is_whole(&self) -> bool {
+        self.free.is_none() && self.tied.is_empty()
+    }
+}
+
+/// The properties of all parameters of a model, in the order of its schema.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Properties(pub Vec<ParamProperties>);
+
+impl Properties {
+    /// Everything trainable.
+    pub fn trainable(schema: &[ParamSpec]) -> Self {
+        Properties(vec![ParamProperties::default(); schema.len()])
+    }
+
+    /// Checks masks and groups against the schema.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the array whose mask or groups do not fit.
+    pub fn check(&self, schema: &[ParamSpec]) -> Result<()> {
+        if self.0.len() != schema.len() {
+            return Err(Error::argument("props", self.0.len(), format!("{} entries", schema.len())));
+        }
+        for (spec, property) in schema.iter().zip(&self.0) {
+            let size: usize = spec.shape.iter().product();
+            if let Some(free) = &property.free
+                && free.len() != size
+            {
+                return Err(Error::argument(format!("props.{}.free", spec.path), free.len(), size));
+            }
+            if let Some(free) = &property.free {
+                let block = spec.constraint.block_len(&spec.shape);
+                let mixed = |b: &[bool]| b.iter().any(|x| *x) && b.iter().any(|x| !*x);
+                if spec.constraint == super::Constraint::PositiveDefinite && free.chunks(block).any(mixed) {
+                    return Err(Error::argument(
+                        format!("props.{}.free", spec.path),
+                        "a covariance matrix fixed in part",
+                        "each matrix free or fixed as a whole",
+                    ));
+                }
+            }
+            let mut seen = vec![false; spec.shape.first().copied().unwrap_or(0)];
+            for &state in property.tied.iter().flatten() {
+                if state >= seen.len() || std::mem::replace(&mut seen[state], true) {
+                    return Err(Error::argument(
+                        format!("props.{}.tied", spec.path),
+                        format!("index {state} out of range or twice"),
+                        format!("disjoint groups of indices below {}", seen.len()),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
