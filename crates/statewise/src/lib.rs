@@ -5,8 +5,11 @@
 
 pub mod data;
 mod error;
+pub mod infer;
 pub mod learn;
 pub mod model;
 pub mod params;
+
+pub mod threads;
 
 pub use error::{Error, Result};

@@ -35,6 +35,11 @@ pub trait Emission: Debug + Send + Sync {
         0
     }
 
+    /// Number of earlier rows that the density of a row depends on; 0 but for autoregressions.
+    fn memory(&self) -> usize {
+        0
+    }
+
     /// Names, shapes and constraints of the parameters. Paths start with `emissions.`.
     fn schema(&self) -> Vec<ParamSpec>;
 

@@ -1,0 +1,67 @@
+//! Filtering: what is known of a state from the observations up to it.
+
+use statewise_kernels::discrete::{self, Workspace};
+
+use super::split;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::model::hmm::Hmm;
+use crate::params::Params;
+use crate::threads;
+
+/// Filtered and one-step predicted state probabilities.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filtered {
+    /// log p(y_{1:T}) of each sequence, \[N\].
+    pub marginal_loglik: Vec<f64>,
+    /// p(z_t = k | y_{1:t}), \[rows, K\].
+    pub filtered_probs: Vec<f64>,
+    /// p(z_t = k | y_{1:t-1}), \[rows, K\]; the first row of a sequence is π.
+    pub predicted_probs: Vec<f64>,
+}
+
+impl Hmm {
+    /// Filters every sequence.
+    ///
+    /// # Errors
+    /// Parameters or data that do not fit, or the first observation that no reachable state
+    /// explains.
+    pub fn filter(&self, params: &Params, data: &Dataset<'_>) -> Result<Filtered> {
+        self.check_data(data)?;
+        let lowered = self.lower(params)?;
+        let k = self.num_states();
+        let mut filtered_probs = vec![0.0; data.num_rows() * k];
+        let mut predicted_probs = vec![0.0; data.num_rows() * k];
+        let slices =
+            split(&mut filtered_probs, data, k).into_iter().zip(split(&mut predicted_probs, data, k));
+        let marginal_loglik = threads::map_sequences(
+            data,
+            slices.collect(),
+            Workspace::default,
+            |workspace, n, (filtered, predicted)| {
+                lowered
+                    .with_chain(data.sequence(n), |chain| {
+                        discrete::filter(chain, workspace, filtered, Some(predicted))
+                    })
+                    .map_err(|source| Error::Chain { sequence: n, source })
+            },
+        )?;
+        Ok(Filtered { marginal_loglik, filtered_probs, predicted_probs })
+    }
+
+    /// log p(y_{1:T} | θ) of each sequence, priors and weights left out; −∞ where a sequence is
+    /// impossible.
+    ///
+    /// # Errors
+    /// Parameters or data that do not fit, or a likelihood that is not a number.
+    pub fn marginal_log_prob(&self, params: &Params, data: &Dataset<'_>) -> Result<Vec<f64>> {
+        self.check_data(data)?;
+        let lowered = self.lower(params)?;
+        let items = vec![(); data.num_sequences()];
+        threads::map_sequences(data, items, Workspace::default, |workspace, n, ()| {
+            lowered
+                .with_chain(data.sequence(n), |chain| discrete::marginal_loglik(chain, workspace))
+                .map_err(|source| Error::Chain { sequence: n, source })
+        })
+    }
+}
