@@ -71,7 +71,7 @@ pub(crate) fn map_groups<R: Send>(data: &Dataset<'_>, work: impl Fn(Range<usize>
 /// Maps items, in parallel where there are threads; results are in order.
 pub(crate) fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
     match pool().filter(|pool| pool.current_num_threads() > 1 && items.len() > 1) {
-        Some(pool) => pool.install(|| items.into_par_iter().map(work).collect()),
+        Some(pool) => pool.install(|| items.into_par_iter().map(&work).collect()),
         None => items.into_iter().map(work).collect(),
     }
 }

@@ -35,7 +35,7 @@ pub struct HmmSpec {
 }
 
 /// How parameters are started where no values are given.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Start<'a, 'b> {
     /// Draws from the priors.
     Prior,
