@@ -7,6 +7,7 @@ pub mod emission;
 mod initial;
 mod learnable;
 pub(crate) mod lower;
+mod softmax;
 pub mod transition;
 
 pub use initial::InitialState;

@@ -1,5 +1,6 @@
 //! Transition models of hidden Markov models, one a file.
 
+mod softmax;
 mod standard;
 
 use std::fmt::Debug;
@@ -7,6 +8,7 @@ use std::fmt::Debug;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+pub use softmax::SoftmaxTransitions;
 pub use standard::StandardTransitions;
 
 use super::emission::MStep;
@@ -66,6 +68,8 @@ pub trait Transition: Debug + Send + Sync {
 pub enum TransitionSpec {
     /// One matrix for all steps.
     Standard(StandardTransitions),
+    /// A matrix per step, driven by inputs.
+    Softmax(SoftmaxTransitions),
 }
 
 impl TransitionSpec {
@@ -76,6 +80,7 @@ impl TransitionSpec {
     pub fn build(&self) -> Result<Box<dyn Transition>> {
         let model: Box<dyn Transition> = match self.clone() {
             TransitionSpec::Standard(model) => Box::new(model),
+            TransitionSpec::Softmax(model) => Box::new(model),
         };
         model.check_hyperparameters()?;
         Ok(model)
