@@ -90,7 +90,8 @@ def two_cores(records: Records) -> list[str]:
 
 def cold_starts(records: Records) -> list[str]:
     """Lists import and first result of fresh processes."""
-    lines = ["### Fresh process, wall (CPU)", "", "| library | import | import and example | target |", "|---|---|---|---|"]
+    lines = ["### Fresh process, wall (CPU)", "",
+             "| library | import | import and example | target |", "|---|---|---|---|"]
     for library in LIBRARIES:
         rows = [records.get(("cold_start", operation, library, 1), {}) for operation in COLD_START]
         if all(row.get("status") == "ok" for row in rows):
