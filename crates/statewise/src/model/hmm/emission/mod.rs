@@ -5,6 +5,12 @@
 //! over rows, sequences, threads and machines), and maximises or differentiates the expected
 //! complete log-likelihood as a function of those statistics.
 
+mod bernoulli;
+mod categorical;
+mod class_probs;
+mod conjugate;
+mod entrywise;
+mod multinomial;
 mod poisson;
 mod spec;
 
@@ -13,6 +19,9 @@ use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 
+pub use bernoulli::Bernoulli;
+pub use categorical::Categorical;
+pub use multinomial::Multinomial;
 pub use poisson::Poisson;
 pub use spec::EmissionSpec;
 
@@ -90,6 +99,12 @@ pub trait Emission: Debug + Send + Sync {
 
     /// Draws parameters from the prior, or from a vague stand-in where there is none.
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array>;
+
+    /// Appends the coordinates in which rows are clustered: the row itself, unless distances between
+    /// rows mean nothing (labels) or wrap around (angles). NaN where an entry is missing.
+    fn features(&self, row: &[f64], out: &mut Vec<f64>) {
+        out.extend_from_slice(row);
+    }
 
     /// Starts from data: clusters rows into states, then maximises given the clusters.
     ///
@@ -179,7 +194,9 @@ pub(crate) fn cluster_and_maximise<E: Emission + ?Sized>(
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Array>> {
     let k = emission.num_states();
-    let labels = crate::learn::kmeans(data.rows(), data.width(), k, rng)?.labels;
+    let mut features = Vec::with_capacity(data.rows().len());
+    data.rows().chunks_exact(data.width()).for_each(|row| emission.features(row, &mut features));
+    let labels = crate::learn::kmeans(&features, features.len() / data.num_rows(), k, rng)?.labels;
     let properties = vec![ParamProperties::default(); params.len()];
     let mut stats = vec![0.0; emission.num_stats()];
     {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Emission, Poisson};
+use super::{Bernoulli, Categorical, Emission, Multinomial, Poisson};
 use crate::error::Result;
 
 /// An emission family with its sizes and hyper-parameters, without parameters.
@@ -10,6 +10,12 @@ use crate::error::Result;
 #[serde(tag = "family", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EmissionSpec {
+    /// Independent binary entries.
+    Bernoulli(Bernoulli),
+    /// Independent labels.
+    Categorical(Categorical),
+    /// Counts of classes among a number of trials.
+    Multinomial(Multinomial),
     /// Independent counts.
     Poisson(Poisson),
 }
@@ -21,6 +27,9 @@ impl EmissionSpec {
     /// The first hyper-parameter that is out of range.
     pub fn build(&self) -> Result<Box<dyn Emission>> {
         let family: Box<dyn Emission> = match self.clone() {
+            EmissionSpec::Bernoulli(family) => Box::new(family),
+            EmissionSpec::Categorical(family) => Box::new(family),
+            EmissionSpec::Multinomial(family) => Box::new(family),
             EmissionSpec::Poisson(family) => Box::new(family),
         };
         family.check_hyperparameters()?;

@@ -1,0 +1,101 @@
+//! The families of counts, labels, waiting times and angles.
+
+use serde_json::json;
+use statewise::params::Array;
+
+use crate::case::{Case, Group, entrywise, whole};
+
+fn cases() -> Vec<Case> {
+    vec![bernoulli(), categorical(), labels(), multinomial(), poisson()]
+}
+
+laws!(cases);
+
+fn poisson() -> Case {
+    let rates = Array::new(&[3, 2], vec![0.5, 2.0, 3.0, 7.0, 12.0, 1.0]);
+    Case {
+        bad_rows: vec![vec![1.5, 0.0], vec![0.0, -1.0]],
+        bad_fields: vec![
+            ("num_states", 0.into()),
+            ("emission_dim", 0.into()),
+            ("emission_prior_concentration", 0.0.into()),
+            ("emission_prior_rate", (-1.0).into()),
+        ],
+        ..Case::new(
+            json!({"family": "poisson", "num_states": 3, "emission_dim": 2}),
+            vec![rates],
+            entrywise(2, whole(80)),
+        )
+    }
+}
+
+fn bernoulli() -> Case {
+    let probs = Array::new(&[3, 2], vec![0.3, 0.9, 0.55, 0.2, 0.8, 0.5]);
+    Case {
+        bad_rows: vec![vec![0.5, 0.0], vec![0.0, 2.0], vec![f64::NAN, -1.0]],
+        bad_fields: vec![
+            ("num_states", 0.into()),
+            ("emission_dim", 0.into()),
+            ("emission_prior_concentration0", 0.0.into()),
+            ("emission_prior_concentration1", (-2.0).into()),
+        ],
+        ..Case::new(
+            json!({"family": "bernoulli", "num_states": 3, "emission_dim": 2}),
+            vec![probs],
+            entrywise(2, whole(2)),
+        )
+    }
+}
+
+fn categorical() -> Case {
+    let probs = vec![
+        0.2, 0.3, 0.1, 0.4, 0.7, 0.1, 0.1, 0.1, // state 0
+        0.1, 0.2, 0.3, 0.4, 0.25, 0.25, 0.25, 0.25, // state 1
+        0.5, 0.3, 0.1, 0.1, 0.05, 0.05, 0.8, 0.1, // state 2
+    ];
+    Case {
+        bad_rows: vec![vec![4.0, 0.0], vec![0.0, -1.0], vec![0.5, 0.0]],
+        bad_fields: vec![
+            ("num_states", 0.into()),
+            ("emission_dim", 0.into()),
+            ("num_classes", 0.into()),
+            ("emission_prior_concentration", 0.0.into()),
+        ],
+        ..Case::new(
+            json!({"family": "categorical", "num_states": 3, "emission_dim": 2, "num_classes": 4}),
+            vec![Array::new(&[3, 2, 4], probs)],
+            entrywise(2, whole(4)),
+        )
+    }
+}
+
+/// One label a step, the case with its own fast path.
+fn labels() -> Case {
+    let probs = Array::new(&[2, 1, 3], vec![0.2, 0.3, 0.5, 0.6, 0.3, 0.1]);
+    Case::new(
+        json!({"family": "categorical", "num_states": 2, "emission_dim": 1, "num_classes": 3}),
+        vec![probs],
+        entrywise(1, whole(3)),
+    )
+}
+
+fn multinomial() -> Case {
+    let probs = vec![0.2, 0.3, 0.5, 0.6, 0.3, 0.1, 0.1, 0.8, 0.1, 0.3, 0.3, 0.4];
+    let compositions = || (0..=5).flat_map(|a| (0..=5 - a).map(move |b| (a, b)));
+    let nodes: Vec<_> = compositions()
+        .map(|(a, b)| (vec![f64::from(a), f64::from(b), f64::from(5 - a - b)], 1.0))
+        .collect();
+    let group = |d: usize| Group { columns: 3 * d..3 * d + 3, nodes: nodes.clone() };
+    Case {
+        bad_rows: vec![vec![1.0, 1.0, 3.0, 1.0, 1.0, 1.0], vec![1.5, 1.5, 2.0, 5.0, 0.0, 0.0]],
+        bad_fields: vec![("num_trials", 0.into()), ("num_classes", 0.into())],
+        ..Case::new(
+            json!({
+                "family": "multinomial", "num_states": 2, "emission_dim": 2, "num_classes": 3,
+                "num_trials": 5, "emission_prior_concentration": 1.5
+            }),
+            vec![Array::new(&[2, 2, 3], probs)],
+            vec![group(0), group(1)],
+        )
+    }
+}
