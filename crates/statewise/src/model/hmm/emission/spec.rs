@@ -5,19 +5,48 @@ use serde::{Deserialize, Serialize};
 use super::{Bernoulli, Categorical, Emission, Multinomial, Poisson};
 use crate::error::Result;
 
-/// An emission family with its sizes and hyper-parameters, without parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "family", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum EmissionSpec {
+/// Declares the enum of families, and what follows from the list alone.
+macro_rules! families {
+    ($($(#[$doc:meta])* $family:ident,)+) => {
+        /// An emission family with its sizes and hyper-parameters, without parameters.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "family", rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum EmissionSpec {
+            $($(#[$doc])* $family($family),)+
+        }
+
+        impl EmissionSpec {
+            fn into_family(self) -> Box<dyn Emission> {
+                match self {
+                    $(EmissionSpec::$family(family) => Box::new(family),)+
+                }
+            }
+
+            fn as_family(&self) -> &dyn Emission {
+                match self {
+                    $(EmissionSpec::$family(family) => family,)+
+                }
+            }
+        }
+
+        $(impl From<$family> for EmissionSpec {
+            fn from(family: $family) -> Self {
+                EmissionSpec::$family(family)
+            }
+        })+
+    };
+}
+
+families! {
     /// Independent binary entries.
-    Bernoulli(Bernoulli),
+    Bernoulli,
     /// Independent labels.
-    Categorical(Categorical),
+    Categorical,
     /// Counts of classes among a number of trials.
-    Multinomial(Multinomial),
+    Multinomial,
     /// Independent counts.
-    Poisson(Poisson),
+    Poisson,
 }
 
 impl EmissionSpec {
@@ -26,13 +55,13 @@ impl EmissionSpec {
     /// # Errors
     /// The first hyper-parameter that is out of range.
     pub fn build(&self) -> Result<Box<dyn Emission>> {
-        let family: Box<dyn Emission> = match self.clone() {
-            EmissionSpec::Bernoulli(family) => Box::new(family),
-            EmissionSpec::Categorical(family) => Box::new(family),
-            EmissionSpec::Multinomial(family) => Box::new(family),
-            EmissionSpec::Poisson(family) => Box::new(family),
-        };
+        let family = self.clone().into_family();
         family.check_hyperparameters()?;
         Ok(family)
+    }
+
+    /// K.
+    pub fn num_states(&self) -> usize {
+        self.as_family().num_states()
     }
 }
