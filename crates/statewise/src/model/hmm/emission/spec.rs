@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bernoulli, Categorical, Emission, Multinomial, Poisson};
+use super::{
+    Bernoulli, Categorical, Emission, Exponential, Gamma, LogNormal, Multinomial, NegativeBinomial,
+    Poisson, VonMises, ZeroInflatedPoisson,
+};
 use crate::error::Result;
 
 /// An emission family with its sizes and hyper-parameters, without parameters.
@@ -14,10 +17,22 @@ pub enum EmissionSpec {
     Bernoulli(Bernoulli),
     /// Independent labels.
     Categorical(Categorical),
+    /// Waiting times.
+    Exponential(Exponential),
+    /// Positive numbers with a shape and a rate.
+    Gamma(Gamma),
+    /// Positive numbers whose logarithms are normal.
+    LogNormal(LogNormal),
     /// Counts of classes among a number of trials.
     Multinomial(Multinomial),
+    /// Counts that vary more than Poisson counts.
+    NegativeBinomial(NegativeBinomial),
     /// Independent counts.
     Poisson(Poisson),
+    /// Angles.
+    VonMises(VonMises),
+    /// Counts with extra zeros.
+    ZeroInflatedPoisson(ZeroInflatedPoisson),
 }
 
 impl EmissionSpec {
@@ -29,8 +44,14 @@ impl EmissionSpec {
         let family: Box<dyn Emission> = match self.clone() {
             EmissionSpec::Bernoulli(family) => Box::new(family),
             EmissionSpec::Categorical(family) => Box::new(family),
+            EmissionSpec::Exponential(family) => Box::new(family),
+            EmissionSpec::Gamma(family) => Box::new(family),
+            EmissionSpec::LogNormal(family) => Box::new(family),
             EmissionSpec::Multinomial(family) => Box::new(family),
+            EmissionSpec::NegativeBinomial(family) => Box::new(family),
             EmissionSpec::Poisson(family) => Box::new(family),
+            EmissionSpec::VonMises(family) => Box::new(family),
+            EmissionSpec::ZeroInflatedPoisson(family) => Box::new(family),
         };
         family.check_hyperparameters()?;
         Ok(family)
