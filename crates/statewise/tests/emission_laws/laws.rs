@@ -148,7 +148,8 @@ fn maximise(
     }
 }
 
-/// The closed form is stationary in the free coordinates and as high as L-BFGS climbs.
+/// The closed form is stationary in the free coordinates and at least as high as L-BFGS climbs (an
+/// objective with several maxima can leave L-BFGS below).
 #[track_caller]
 fn assert_maximum(
     case: &Case,
@@ -165,7 +166,7 @@ fn assert_maximum(
     let got = scene.objective(params, &stats, prior);
     let want = numerical_maximum(scene, properties, &stats, prior);
     assert!(
-        (got - want).abs() <= 1e-8 * (1.0 + want.abs()),
+        got >= want - 1e-10 * (1.0 + want.abs()),
         "{name}, prior {prior}: closed form {got}, L-BFGS {want}"
     );
 }

@@ -7,12 +7,20 @@
 
 mod bernoulli;
 mod categorical;
+mod circular;
 mod class_probs;
 mod conjugate;
 mod entrywise;
+mod exponential;
+mod gamma;
+mod gamma_shape;
+mod log_normal;
 mod multinomial;
+mod negative_binomial;
 mod poisson;
 mod spec;
+mod von_mises;
+mod zero_inflated_poisson;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -21,9 +29,15 @@ use rand_chacha::ChaCha8Rng;
 
 pub use bernoulli::Bernoulli;
 pub use categorical::Categorical;
+pub use exponential::Exponential;
+pub use gamma::Gamma;
+pub use log_normal::LogNormal;
 pub use multinomial::Multinomial;
+pub use negative_binomial::NegativeBinomial;
 pub use poisson::Poisson;
 pub use spec::EmissionSpec;
+pub use von_mises::VonMises;
+pub use zero_inflated_poisson::ZeroInflatedPoisson;
 
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bernoulli, Categorical, Emission, Multinomial, Poisson};
+use super::{
+    Bernoulli, Categorical, Emission, Exponential, Gamma, LogNormal, Multinomial, NegativeBinomial,
+    Poisson, VonMises, ZeroInflatedPoisson,
+};
 use crate::error::Result;
 
 /// Declares the enum of families, and what follows from the list alone.
@@ -43,10 +46,22 @@ families! {
     Bernoulli,
     /// Independent labels.
     Categorical,
+    /// Waiting times.
+    Exponential,
+    /// Positive numbers with a shape and a rate.
+    Gamma,
+    /// Positive numbers whose logarithms are normal.
+    LogNormal,
     /// Counts of classes among a number of trials.
     Multinomial,
+    /// Counts that vary more than Poisson counts.
+    NegativeBinomial,
     /// Independent counts.
     Poisson,
+    /// Angles.
+    VonMises,
+    /// Counts with extra zeros.
+    ZeroInflatedPoisson,
 }
 
 impl EmissionSpec {
