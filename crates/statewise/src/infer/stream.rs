@@ -1,6 +1,6 @@
 //! Filtering one observation at a time, with nothing kept but the last belief.
 
-use statewise_kernels::discrete::{ChainError, OnlineFilter as Engine, OnlineState};
+use statewise_kernels::discrete::{OnlineFilter as Engine, OnlineState};
 
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
@@ -36,7 +36,7 @@ impl Hmm {
     /// Parameters that do not fit.
     pub fn online_filter<'a>(&'a self, params: &'a Params) -> Result<OnlineFilter<'a>> {
         let lowered = self.lower(params)?;
-        let engine = Engine::new(lowered.initial(), self.num_states()).map_err(chain_error)?;
+        let engine = Engine::new(lowered.initial(), self.num_states()).map_err(Error::in_sequence(0))?;
         Ok(OnlineFilter { hmm: self, lowered, engine, emissions: Vec::new(), inputs: Vec::new() })
     }
 }
@@ -79,7 +79,7 @@ impl OnlineFilter<'_> {
             Err(source) => {
                 self.emissions.truncate(kept.0);
                 self.inputs.truncate(kept.1);
-                Err(chain_error(source))
+                Err(Error::in_sequence(0)(source))
             }
         }
     }
@@ -161,13 +161,9 @@ impl OnlineFilter<'_> {
                 format!("rows of {width}"),
             ));
         }
-        self.engine = Engine::from_state(state.belief.clone()).map_err(chain_error)?;
+        self.engine = Engine::from_state(state.belief.clone()).map_err(Error::in_sequence(0))?;
         self.emissions.clone_from(&state.emissions);
         self.inputs.clone_from(&state.inputs);
         Ok(())
     }
-}
-
-fn chain_error(source: ChainError) -> Error {
-    Error::Chain { sequence: 0, source }
 }
