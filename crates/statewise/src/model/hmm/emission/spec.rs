@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bernoulli, Categorical, Emission, Exponential, Gamma, LogNormal, Multinomial, NegativeBinomial,
-    Poisson, VonMises, ZeroInflatedPoisson,
+    Bernoulli, Categorical, Channels, Emission, Exponential, Gamma, LogNormal, Multinomial,
+    NegativeBinomial, Poisson, VonMises, ZeroInflatedPoisson,
 };
 use crate::error::Result;
 
@@ -17,6 +17,8 @@ pub enum EmissionSpec {
     Bernoulli(Bernoulli),
     /// Independent labels.
     Categorical(Categorical),
+    /// A product of families over columns.
+    Channels(Channels),
     /// Waiting times.
     Exponential(Exponential),
     /// Positive numbers with a shape and a rate.
@@ -35,25 +37,37 @@ pub enum EmissionSpec {
     ZeroInflatedPoisson(ZeroInflatedPoisson),
 }
 
+/// Evaluates a result for the family of any variant.
+macro_rules! with_family {
+    ($spec:expr, $family:ident => $result:expr) => {
+        match $spec {
+            EmissionSpec::Bernoulli($family) => $result,
+            EmissionSpec::Categorical($family) => $result,
+            EmissionSpec::Channels($family) => $result,
+            EmissionSpec::Exponential($family) => $result,
+            EmissionSpec::Gamma($family) => $result,
+            EmissionSpec::LogNormal($family) => $result,
+            EmissionSpec::Multinomial($family) => $result,
+            EmissionSpec::NegativeBinomial($family) => $result,
+            EmissionSpec::Poisson($family) => $result,
+            EmissionSpec::VonMises($family) => $result,
+            EmissionSpec::ZeroInflatedPoisson($family) => $result,
+        }
+    };
+}
+
 impl EmissionSpec {
     /// The family, once its sizes and hyper-parameters are checked.
     ///
     /// # Errors
     /// The first hyper-parameter that is out of range.
     pub fn build(&self) -> Result<Box<dyn Emission>> {
-        let family: Box<dyn Emission> = match self.clone() {
-            EmissionSpec::Bernoulli(family) => Box::new(family),
-            EmissionSpec::Categorical(family) => Box::new(family),
-            EmissionSpec::Exponential(family) => Box::new(family),
-            EmissionSpec::Gamma(family) => Box::new(family),
-            EmissionSpec::LogNormal(family) => Box::new(family),
-            EmissionSpec::Multinomial(family) => Box::new(family),
-            EmissionSpec::NegativeBinomial(family) => Box::new(family),
-            EmissionSpec::Poisson(family) => Box::new(family),
-            EmissionSpec::VonMises(family) => Box::new(family),
-            EmissionSpec::ZeroInflatedPoisson(family) => Box::new(family),
-        };
-        family.check_hyperparameters()?;
-        Ok(family)
+        self.family().check_hyperparameters()?;
+        Ok(with_family!(self.clone(), family => Box::new(family)))
+    }
+
+    /// The family, unchecked.
+    pub(super) fn family(&self) -> &dyn Emission {
+        with_family!(self, family => family)
     }
 }
