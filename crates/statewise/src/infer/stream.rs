@@ -71,7 +71,7 @@ impl OnlineFilter<'_> {
         let t = self.engine.num_steps();
         match self.engine.update((t > 0).then_some(&matrix[..]), &log_b) {
             Ok(log_prob) => {
-                let surplus = (last + 1).saturating_sub(self.hmm.emission().memory());
+                let surplus = (last + 1).saturating_sub(self.hmm.emission().num_lags());
                 self.emissions.drain(..surplus * width);
                 self.inputs.drain(..surplus * input_dim);
                 Ok(log_prob)

@@ -8,9 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp1};
 use serde::{Deserialize, Serialize};
 
-use super::conjugate::GammaPrior;
 use super::entrywise::Grid;
 use super::poisson::{default_concentration, default_rate};
+use super::priors::GammaPrior;
 use super::{Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size};
 use crate::data::Sequence;
 use crate::error::Result;

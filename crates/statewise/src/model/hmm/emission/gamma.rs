@@ -9,10 +9,10 @@ use rand_distr::{Distribution, Gamma as GammaDraw};
 use serde::{Deserialize, Serialize};
 use statewise_kernels::math::{digamma, ln_gamma};
 
-use super::conjugate::GammaPrior;
 use super::entrywise::Grid;
 use super::gamma_shape::{LARGEST_SHAPE, inverse_digamma, solve_shape};
-use super::{Emission, MStep, Maximised, Prepared, check_entries, check_size, cluster_and_maximise};
+use super::priors::GammaPrior;
+use super::{Emission, MStep, Maximised, Prepared, check_entries, check_size, maximise_clusters};
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
 use crate::params::{Array, Constraint, ParamSpec};
@@ -151,16 +151,10 @@ impl Emission for Gamma {
         vec![Array::full(&self.shape(), 1.0), Array::new(&self.shape(), rates)]
     }
 
-    /// Means of k-means clusters, and shapes of the clusters of at most 100: without a prior a
-    /// cluster of equal values would start, and stay, a spike.
+    /// Maximises given k-means clusters that are not quite certain: without a prior a cluster of
+    /// equal values would start, and stay, a spike.
     fn initialize_from_data(&self, data: &Dataset<'_>, rng: &mut ChaCha8Rng) -> Result<Vec<Array>> {
-        let mut params = cluster_and_maximise(self, self.sample_prior(rng), data, rng)?;
-        for i in 0..self.grid().len() {
-            let mean = params[0].values()[i] / params[1].values()[i];
-            params[0].values_mut()[i] = params[0].values()[i].min(100.0);
-            params[1].values_mut()[i] = params[0].values()[i] / mean;
-        }
-        Ok(params)
+        maximise_clusters(self, self.sample_prior(rng), data, 0.95, rng)
     }
 }
 

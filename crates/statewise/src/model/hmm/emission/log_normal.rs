@@ -11,8 +11,8 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 use statewise_kernels::math::ln_gamma;
 
-use super::conjugate::GammaPrior;
 use super::entrywise::Grid;
+use super::priors::GammaPrior;
 use super::{Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size};
 use crate::data::Sequence;
 use crate::error::{Error, Result};

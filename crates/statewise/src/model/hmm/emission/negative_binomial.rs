@@ -10,10 +10,10 @@ use rand_distr::{Distribution, Gamma as GammaDraw};
 use serde::{Deserialize, Serialize};
 use statewise_kernels::math::ln_gamma;
 
-use super::conjugate::{GammaPrior, ratio, xlogy};
 use super::entrywise::Grid;
 use super::gamma_shape::{LARGEST_SHAPE, expected_tables, ln_rising_ratio};
 use super::poisson::{check_counts, draw_poisson};
+use super::priors::{GammaPrior, ratio, xlogy};
 use super::{Emission, MStep, Maximised, Prepared, check_positive, check_size};
 use crate::data::Sequence;
 use crate::error::{Error, Result};

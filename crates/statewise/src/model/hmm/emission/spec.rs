@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bernoulli, Categorical, Emission, Exponential, Gamma, LogNormal, Multinomial, NegativeBinomial,
-    Poisson, VonMises, ZeroInflatedPoisson,
+    Bernoulli, Categorical, Channels, Emission, Exponential, Gamma, LogNormal, Multinomial,
+    NegativeBinomial, Poisson, VonMises, ZeroInflatedPoisson,
 };
 use crate::error::Result;
 
@@ -26,7 +26,8 @@ macro_rules! families {
                 }
             }
 
-            fn as_family(&self) -> &dyn Emission {
+            /// The family, unchecked.
+            pub(super) fn family(&self) -> &dyn Emission {
                 match self {
                     $(EmissionSpec::$family(family) => family,)+
                 }
@@ -46,6 +47,8 @@ families! {
     Bernoulli,
     /// Independent labels.
     Categorical,
+    /// A product of families over columns.
+    Channels,
     /// Waiting times.
     Exponential,
     /// Positive numbers with a shape and a rate.
@@ -77,6 +80,6 @@ impl EmissionSpec {
 
     /// K.
     pub fn num_states(&self) -> usize {
-        self.as_family().num_states()
+        self.family().num_states()
     }
 }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use statewise_kernels::math::bessel_i0_scaled;
 
 use super::circular::{angle_variance, bessel_ratio, solve_concentration};
-use super::conjugate::GammaPrior;
 use super::entrywise::Grid;
-use super::{Emission, MStep, Maximised, Prepared, check_size, cluster_and_maximise};
+use super::priors::GammaPrior;
+use super::{Emission, MStep, Maximised, Prepared, check_size, maximise_clusters};
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
 use crate::params::{Array, Constraint, ParamSpec};
@@ -153,12 +153,10 @@ impl Emission for VonMises {
         out.extend(row.iter().flat_map(|y| [y.cos(), y.sin()]));
     }
 
-    /// Means of k-means clusters on the circle, and their concentrations up to 100: without a prior
-    /// a cluster of equal angles would start, and stay, a spike.
+    /// Maximises given k-means clusters on the circle that are not quite certain: without a prior a
+    /// cluster of equal angles would start, and stay, a spike.
     fn initialize_from_data(&self, data: &Dataset<'_>, rng: &mut ChaCha8Rng) -> Result<Vec<Array>> {
-        let mut params = cluster_and_maximise(self, self.sample_prior(rng), data, rng)?;
-        params[1].values_mut().iter_mut().for_each(|kappa| *kappa = kappa.min(100.0));
-        Ok(params)
+        maximise_clusters(self, self.sample_prior(rng), data, 0.95, rng)
     }
 }
 

@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use statewise_kernels::math::ln_gamma;
 
-use super::conjugate::{BetaPrior, GammaPrior, ratio, xlogy};
 use super::entrywise::Grid;
 use super::poisson::{check_counts, default_concentration, default_rate, draw_poisson};
+use super::priors::{BetaPrior, GammaPrior, ratio, xlogy};
 use super::{Emission, MStep, Maximised, Prepared, check_positive, check_size};
 use crate::data::Sequence;
 use crate::error::Result;
