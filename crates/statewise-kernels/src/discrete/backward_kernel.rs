@@ -6,10 +6,10 @@
 //!
 //! so that the pair marginals of one matrix sum to A ∘ Σ_t (α_{t-1} / c_{t-1}) w_tᵀ.
 
-use super::lanes::{self, LANES, combine_rows, padded};
+use super::lanes::{self, LANES, add_scaled, combine_rows, padded};
 use super::matrix::Matrix;
 use super::workspace::{BackwardBuffers, grow};
-use crate::math::dispatch::{fma, vectorised};
+use crate::math::dispatch::{AVX512, fma, vectorised};
 
 /// The messages disagree when c_t falls below it relative to Σα Σβ: 2⁻⁴⁰⁰. What the scaled passes
 /// may have lost is smaller than 2⁻⁶⁰⁰, so above it all posteriors are exact.
@@ -19,6 +19,8 @@ const SMALL: f64 = 7.888_609_052_210_118e-31;
 const LARGE: f64 = 1.267_650_600_228_229_4e30;
 /// Above this many states pair marginals are summed as a product of two tall matrices.
 const MAX_SMALL: usize = 8;
+/// Rows of one tile of the product of two tall matrices.
+const OUTER_ROWS: usize = 4;
 
 /// A run of steps, taken from its end to its start.
 pub(super) struct BackwardRun<'a> {
@@ -138,7 +140,7 @@ fn backward_wide_body<const ISA: u8>(buffers: &mut BackwardBuffers, run: &mut Ba
     true
 }
 
-/// outer += leftᵀ right, both \[len, width\], in tiles of 4 × 16 that stay in registers.
+/// outer += leftᵀ right, both \[len, width\], in tiles of 4 rows that stay in registers.
 #[inline(always)]
 fn add_outer_products<const ISA: u8>(
     num_states: usize,
@@ -147,48 +149,53 @@ fn add_outer_products<const ISA: u8>(
     right: &[f64],
     outer: &mut [f64],
 ) {
-    for i in (0..num_states).step_by(4) {
-        let rows = 4.min(num_states - i);
+    let (right, _) = right.as_chunks::<LANES>();
+    let (outer, _) = outer.as_chunks_mut::<LANES>();
+    let width = width / LANES;
+    for i in (0..num_states).step_by(OUTER_ROWS) {
         let mut j = 0;
-        while j + 2 * LANES <= width {
-            outer_tile::<ISA, 2>(width, left, right, outer, i, rows, j);
-            j += 2 * LANES;
+        if ISA == AVX512 {
+            while j + 4 <= width {
+                outer_tile::<ISA, 4>(num_states, width, left, right, outer, i, j);
+                j += 4;
+            }
+        }
+        while j + 2 <= width {
+            outer_tile::<ISA, 2>(num_states, width, left, right, outer, i, j);
+            j += 2;
         }
         if j < width {
-            outer_tile::<ISA, 1>(width, left, right, outer, i, rows, j);
+            outer_tile::<ISA, 1>(num_states, width, left, right, outer, i, j);
         }
     }
 }
 
-/// Rows i .. i + `rows` and columns j .. j + 8 N of `outer`. Rows beyond K read padding or the
-/// next tile and are not stored.
+/// Rows i .. i + 4 and tiles j .. j + N of `outer`; rows from K on are padding and not stored.
 #[inline(always)]
 fn outer_tile<const ISA: u8, const N: usize>(
+    num_states: usize,
     width: usize,
     left: &[f64],
-    right: &[f64],
-    outer: &mut [f64],
+    right: &[[f64; LANES]],
+    outer: &mut [[f64; LANES]],
     i: usize,
-    rows: usize,
     j: usize,
 ) {
-    let mut acc = [[[0.0; LANES]; N]; 4];
-    for (left, right) in left.chunks_exact(width).zip(right.chunks_exact(width)) {
-        let (left, _) = left[i..].as_chunks::<4>();
-        let (tiles, _) = right[j..].as_chunks::<LANES>();
-        for r in 0..4 {
-            for n in 0..N {
-                for l in 0..LANES {
-                    acc[r][n][l] = fma::<ISA>(left[0][r], tiles[n][l], acc[r][n][l]);
-                }
-            }
-        }
+    let mut acc = [[[0.0; LANES]; N]; OUTER_ROWS];
+    let (left, _) = left.as_chunks::<OUTER_ROWS>();
+    let step = width * LANES / OUTER_ROWS;
+    for (left, right) in left.chunks_exact(step).zip(right.chunks_exact(width)) {
+        let [x0, x1, x2, x3] = left[i / OUTER_ROWS];
+        let row = &right[j..j + N];
+        add_scaled::<ISA, N>(x0, row, &mut acc[0]);
+        add_scaled::<ISA, N>(x1, row, &mut acc[1]);
+        add_scaled::<ISA, N>(x2, row, &mut acc[2]);
+        add_scaled::<ISA, N>(x3, row, &mut acc[3]);
     }
-    for r in 0..rows {
-        let (tiles, _) = outer[(i + r) * width + j..].as_chunks_mut::<LANES>();
+    for r in 0..OUTER_ROWS.min(num_states - i) {
         for n in 0..N {
             for l in 0..LANES {
-                tiles[n][l] += acc[r][n][l];
+                outer[(i + r) * width + j + n][l] += acc[r][n][l];
             }
         }
     }

@@ -54,66 +54,95 @@ fn add_lanes(l: &[f64; LANES]) -> f64 {
 }
 
 /// out(j) = Σ_i x(i) A(i, j): one sum over even i and one over odd i, then both added.
+///
+/// With a padded matrix `out` has its whole width, otherwise K entries.
 #[inline(always)]
 pub(super) fn combine_rows<const ISA: u8>(a: Matrix<'_>, x: &[f64], out: &mut [f64]) {
-    let width = out.len();
+    if !a.stride.is_multiple_of(LANES) {
+        return combine_unpadded::<ISA>(a, x, out);
+    }
+    let (cells, _) = a.values.as_chunks::<LANES>();
+    let (tiles, _) = out.as_chunks_mut::<LANES>();
+    let width = a.stride / LANES;
+    let cells = &cells[..x.len() * width];
     let mut j = 0;
     // PERF: as many accumulators as fit in registers hide the latency of the multiply-add.
     if ISA == AVX512 {
-        while j + 4 * LANES <= width {
-            combine_tile::<ISA, 4>(a, x, j, out);
-            j += 4 * LANES;
+        while j + 4 <= tiles.len() {
+            combine_tiles::<ISA, 4>(cells, width, x, j, tiles);
+            j += 4;
         }
     }
-    while j + 2 * LANES <= width {
-        combine_tile::<ISA, 2>(a, x, j, out);
-        j += 2 * LANES;
+    while j + 2 <= tiles.len() {
+        combine_tiles::<ISA, 2>(cells, width, x, j, tiles);
+        j += 2;
     }
-    while j + LANES <= width {
-        combine_tile::<ISA, 1>(a, x, j, out);
-        j += LANES;
-    }
-    for j in j..width {
-        let (mut even, mut odd) = (0.0, 0.0);
-        for (i, &x) in x.iter().enumerate() {
-            let acc = if i % 2 == 0 { &mut even } else { &mut odd };
-            *acc = fma::<ISA>(x, a.values[i * a.stride + j], *acc);
-        }
-        out[j] = even + odd;
+    if j < tiles.len() {
+        combine_tiles::<ISA, 1>(cells, width, x, j, tiles);
     }
 }
 
-/// Columns j .. j + 8 N of [`combine_rows`].
+/// Tiles j .. j + N of [`combine_rows`].
 #[inline(always)]
-fn combine_tile<const ISA: u8, const N: usize>(a: Matrix<'_>, x: &[f64], j: usize, out: &mut [f64]) {
+fn combine_tiles<const ISA: u8, const N: usize>(
+    cells: &[[f64; LANES]],
+    width: usize,
+    x: &[f64],
+    j: usize,
+    out: &mut [[f64; LANES]],
+) {
     let mut even = [[0.0; LANES]; N];
     let mut odd = [[0.0; LANES]; N];
-    let mut rows = a.values.chunks(a.stride);
     let (pairs, last) = x.as_chunks::<2>();
-    for &[x0, x1] in pairs {
-        if let (Some(r0), Some(r1)) = (rows.next(), rows.next()) {
-            add_scaled::<ISA, N>(x0, &r0[j..], &mut even);
-            add_scaled::<ISA, N>(x1, &r1[j..], &mut odd);
-        }
+    let mut rows = cells.chunks_exact(2 * width);
+    for (&[x0, x1], rows) in pairs.iter().zip(&mut rows) {
+        add_scaled::<ISA, N>(x0, &rows[j..j + N], &mut even);
+        add_scaled::<ISA, N>(x1, &rows[width + j..width + j + N], &mut odd);
     }
-    if let (&[x0], Some(row)) = (last, rows.next()) {
-        add_scaled::<ISA, N>(x0, &row[j..], &mut even);
+    if let &[x0] = last {
+        add_scaled::<ISA, N>(x0, &rows.remainder()[j..j + N], &mut even);
     }
-    let (tiles, _) = out[j..].as_chunks_mut::<LANES>();
     for n in 0..N {
         for l in 0..LANES {
-            tiles[n][l] = even[n][l] + odd[n][l];
+            out[j + n][l] = even[n][l] + odd[n][l];
         }
     }
 }
 
 /// acc += x · row over N tiles.
 #[inline(always)]
-fn add_scaled<const ISA: u8, const N: usize>(x: f64, row: &[f64], acc: &mut [[f64; LANES]; N]) {
-    let (tiles, _) = row.as_chunks::<LANES>();
+pub(super) fn add_scaled<const ISA: u8, const N: usize>(
+    x: f64,
+    row: &[[f64; LANES]],
+    acc: &mut [[f64; LANES]; N],
+) {
     for n in 0..N {
         for l in 0..LANES {
-            acc[n][l] = fma::<ISA>(x, tiles[n][l], acc[n][l]);
+            acc[n][l] = fma::<ISA>(x, row[n][l], acc[n][l]);
         }
+    }
+}
+
+/// [`combine_rows`] where rows do not start on a tile: eight columns at a time, then one.
+#[inline(always)]
+fn combine_unpadded<const ISA: u8>(a: Matrix<'_>, x: &[f64], out: &mut [f64]) {
+    let (tiles, rest) = out.as_chunks_mut::<LANES>();
+    let whole = tiles.len() * LANES;
+    for (n, tile) in tiles.iter_mut().enumerate() {
+        let mut acc = [[[0.0; LANES]; 1]; 2];
+        for (i, (&x, row)) in x.iter().zip(a.values.chunks(a.stride)).enumerate() {
+            let (row, _) = row[n * LANES..].as_chunks::<LANES>();
+            add_scaled::<ISA, 1>(x, row, &mut acc[i % 2]);
+        }
+        for l in 0..LANES {
+            tile[l] = acc[0][0][l] + acc[1][0][l];
+        }
+    }
+    for (j, out) in rest.iter_mut().enumerate() {
+        let mut acc = [0.0; 2];
+        for (i, (&x, row)) in x.iter().zip(a.values.chunks(a.stride)).enumerate() {
+            acc[i % 2] = fma::<ISA>(x, row[whole + j], acc[i % 2]);
+        }
+        *out = acc[0] + acc[1];
     }
 }

@@ -82,6 +82,11 @@ pub(super) fn log_filter(chain: &Chain<'_>, log_alpha: &mut [f64]) -> Result<f64
     forward(chain, |t, _, row, _| log_alpha[t * k..(t + 1) * k].copy_from_slice(row))
 }
 
+/// What a filter would report as wrong.
+pub(super) fn filter_error(chain: &Chain<'_>) -> Option<ChainError> {
+    forward(chain, |_, _, _, _| {}).err()
+}
+
 /// The matrices log A_t.
 pub(super) struct LogTransitions<'a> {
     transitions: Transitions<'a>,

@@ -28,6 +28,7 @@ mod stationary;
 mod step;
 mod stepwise;
 mod viterbi;
+mod viterbi_kernel;
 mod workspace;
 
 pub use expected::{expected_statistics, expected_statistics_with_pairs, pairwise};

@@ -1,6 +1,7 @@
 //! Memory that the engines reuse from call to call.
 
 use super::belief::Belief;
+use super::viterbi_kernel::Pointers;
 
 /// Buffers for the engines. They grow to the largest chain seen and are never shrunk, so a second
 /// call on a chain of the same size allocates nothing. Its contents mean nothing between calls.
@@ -67,7 +68,7 @@ pub(super) struct DecodeBuffers {
     pub(super) log_b: Vec<f64>,
     pub(super) score: Vec<f64>,
     pub(super) next: Vec<f64>,
-    pub(super) words: Vec<u32>,
+    pub(super) pointers: Pointers,
 }
 
 /// The first `len` entries of `buffer`, grown if it is too short. Contents are left as they are.

@@ -119,7 +119,7 @@ fn ln_mantissa<const ISA: u8>(m: f64, n: f64) -> f64 {
 ///
 /// * `rows` – in and out, shape \[len, K\]; `shift` – out, shape \[len\].
 ///
-/// A row with a NaN gets a NaN shift, a row of only −∞ gets the shift −∞ (and NaN entries).
+/// A row with a NaN or with only −∞ gets a shift that is not finite.
 pub fn exp_shifted_rows(rows: &mut [f64], shift: &mut [f64]) {
     if shift.is_empty() {
         return;
@@ -138,7 +138,13 @@ pub fn exp_shifted_rows(rows: &mut [f64], shift: &mut [f64]) {
         16 => shift_rows::<16>(rows, shift),
         _ => shift_wide_rows(rows, shift, width),
     }
-    exp_slice(rows);
+    if exp_finds_nan(rows) {
+        for (row, shift) in rows.chunks_exact(width).zip(shift) {
+            if shift.is_finite() && row.iter().any(|x| x.is_nan()) {
+                *shift = f64::NAN;
+            }
+        }
+    }
 }
 
 vectorised! {
@@ -150,10 +156,9 @@ vectorised! {
 fn shift_rows_body<const ISA: u8, const K: usize>(rows: &mut [f64], shift: &mut [f64]) {
     let (rows, _) = rows.as_chunks_mut::<K>();
     for (row, shift) in rows.iter_mut().zip(shift) {
-        *shift = largest(row);
-        for x in row.iter_mut() {
-            *x -= *shift;
-        }
+        let max = largest(row);
+        *shift = max;
+        *row = row.map(|x| x - max);
     }
 }
 
@@ -165,35 +170,51 @@ vectorised! {
 #[inline(always)]
 fn shift_wide_rows_body<const ISA: u8>(rows: &mut [f64], shift: &mut [f64], width: usize) {
     for (row, shift) in rows.chunks_exact_mut(width).zip(shift) {
-        *shift = largest(row);
+        let max = largest(row);
+        *shift = max;
         for x in row.iter_mut() {
-            *x -= *shift;
+            *x -= max;
         }
     }
 }
 
-/// max_k x_k, NaN if an entry is NaN.
+vectorised! {
+    /// [`exp_slice`] that says whether any result is a NaN.
+    fn exp_finds_nan(values: &mut [f64]) -> bool = exp_finds_nan_body
+}
+
+#[inline(always)]
+fn exp_finds_nan_body<const ISA: u8>(values: &mut [f64]) -> bool {
+    let mut nan = false;
+    for x in values {
+        *x = exp_lane::<ISA>(*x);
+        nan |= x.is_nan();
+    }
+    nan
+}
+
+/// max_k x_k, NaN left out of account.
 #[inline(always)]
 fn largest(row: &[f64]) -> f64 {
     const LANES: usize = 8;
     let (chunks, rest) = row.as_chunks::<LANES>();
-    let mut max = f64::NEG_INFINITY;
-    let mut nan = false;
-    if !chunks.is_empty() {
-        let mut lanes = [f64::NEG_INFINITY; LANES];
+    let mut max = rest.iter().fold(f64::NEG_INFINITY, |m, &x| larger(x, m));
+    if let Some((first, chunks)) = chunks.split_first() {
+        let mut lanes = *first;
         for chunk in chunks {
-            for (m, &x) in lanes.iter_mut().zip(chunk) {
-                nan |= x.is_nan();
-                *m = if x > *m { x } else { *m };
+            for l in 0..LANES {
+                lanes[l] = larger(chunk[l], lanes[l]);
             }
         }
-        for m in lanes {
-            max = if m > max { m } else { max };
-        }
+        let four: [f64; 4] = std::array::from_fn(|l| larger(lanes[l], lanes[l + 4]));
+        let two = [larger(four[0], four[2]), larger(four[1], four[3])];
+        max = larger(max, larger(two[0], two[1]));
     }
-    for &x in rest {
-        nan |= x.is_nan();
-        max = if x > max { x } else { max };
-    }
-    if nan { f64::NAN } else { max }
+    max
+}
+
+/// The larger of two; the second if one is NaN, as the processor's instruction does.
+#[inline(always)]
+fn larger(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
 }
