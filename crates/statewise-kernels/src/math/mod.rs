@@ -1,7 +1,12 @@
 //! Elementary functions over arrays.
 
+pub(crate) mod dispatch;
+mod gaussian;
 mod special;
 
+pub use gaussian::{
+    add_gaussian_moments, add_independent_moments, gaussian_log_densities, independent_log_densities, packed_len,
+};
 pub use special::{bessel_i0_scaled, bessel_i1_scaled, digamma, ln_gamma, trigamma};
 
 /// Replaces each row of log-likelihoods x by exp(x − max x) and writes the maxima into `shift`.

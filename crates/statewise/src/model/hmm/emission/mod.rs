@@ -5,14 +5,25 @@
 //! over rows, sequences, threads and machines), and maximises or differentiates the expected
 //! complete log-likelihood as a function of those statistics.
 
+mod conjugate;
+mod diagonal_gaussian;
+mod gaussian;
+mod gaussians;
+mod hyper;
+mod independents;
+mod moments;
 mod poisson;
 mod spec;
+mod variance_floor;
 
 use std::fmt::Debug;
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 
+pub use diagonal_gaussian::DiagonalGaussian;
+pub use gaussian::Gaussian;
+pub use hyper::ScalarOrArray;
 pub use poisson::Poisson;
 pub use spec::EmissionSpec;
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Emission, Poisson};
+use super::{DiagonalGaussian, Emission, Gaussian, Poisson};
 use crate::error::Result;
 
 /// An emission family with its sizes and hyper-parameters, without parameters.
@@ -10,6 +10,10 @@ use crate::error::Result;
 #[serde(tag = "family", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EmissionSpec {
+    /// Vectors with a full covariance matrix per state.
+    Gaussian(Gaussian),
+    /// Vectors of independent entries.
+    DiagonalGaussian(DiagonalGaussian),
     /// Independent counts.
     Poisson(Poisson),
 }
@@ -21,6 +25,8 @@ impl EmissionSpec {
     /// The first hyper-parameter that is out of range.
     pub fn build(&self) -> Result<Box<dyn Emission>> {
         let family: Box<dyn Emission> = match self.clone() {
+            EmissionSpec::Gaussian(family) => Box::new(family),
+            EmissionSpec::DiagonalGaussian(family) => Box::new(family),
             EmissionSpec::Poisson(family) => Box::new(family),
         };
         family.check_hyperparameters()?;
