@@ -3,5 +3,8 @@
 #[macro_use]
 mod laws;
 mod case;
+mod density;
+mod learning;
 
+mod boundaries;
 mod counts;
