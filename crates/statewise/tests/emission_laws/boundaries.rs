@@ -160,7 +160,12 @@ fn starts_differ_between_states_however_long_the_data() {
 fn log_priors_match_dynamax() {
     let chain = 0.02739490458;
     let cases = [
-        (json!({"family": "poisson", "num_states": 2, "emission_dim": 1}), vec![15.0, 25.0], -8.345854794),
+        (
+            json!({"family": "poisson", "num_states": 2, "emission_dim": 1}),
+            vec![15.0, 25.0],
+            -8.345854794,
+            5e-8,
+        ),
         (
             json!({"family": "bernoulli", "num_states": 2, "emission_dim": 3}),
             vec![0.3, 0.4, 0.3, 0.7, 0.5, 0.6],
