@@ -69,6 +69,22 @@ fn modes_with_concentration_one_are_frequencies() {
 }
 
 #[test]
+fn a_missing_count_hides_the_counts_beside_it() {
+    let family = build(json!({
+        "family": "multinomial", "num_states": 1, "emission_dim": 2, "num_classes": 2, "num_trials": 3
+    }));
+    let params = [Array::new(&[1, 2, 2], vec![0.2, 0.8, 0.5, 0.5])];
+    let rows = [2.0, f64::NAN, 1.0, 2.0];
+    assert!(family.check_rows(&rows).is_ok());
+    let got = log_likelihoods(&*family, &params, &rows)[0];
+    assert!((got - f64::ln(3.0 / 8.0)).abs() < 1e-14, "{got}");
+    let mut after = params.clone();
+    maximise(&*family, &mut after, &rows, false);
+    assert_eq!(after[0].values()[..2], params[0].values()[..2]);
+    assert!((after[0].values()[2] - 1.0 / 3.0).abs() < 1e-15, "{after:?}");
+}
+
+#[test]
 fn labels_that_disagree_do_not_underflow() {
     let tiny = 1e-200;
     let row = |first: f64, second: f64| [first, 1.0 - first, second, 1.0 - second];

@@ -7,4 +7,5 @@ mod density;
 mod learning;
 
 mod boundaries;
+mod channels;
 mod counts;
