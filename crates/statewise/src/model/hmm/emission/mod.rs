@@ -10,6 +10,7 @@ mod categorical;
 mod channels;
 mod circular;
 mod class_probs;
+mod column_view;
 mod count_table;
 mod entrywise;
 mod exponential;
