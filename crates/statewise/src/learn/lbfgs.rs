@@ -73,8 +73,9 @@ impl Lbfgs {
             for _ in 0..60 {
                 trial.iter_mut().zip(&x).zip(&direction).for_each(|((t, x), d)| *t = x + step * d);
                 let trial_value = f(&trial, &mut trial_gradient);
-                // `!(a <= b)` also sends NaN back.
-                if !(trial_value <= value + 1e-4 * step * slope) {
+                // False also for NaN, which sends the step back.
+                let descends = trial_value <= value + 1e-4 * step * slope;
+                if !descends {
                     high = step;
                 } else if dot(&trial_gradient, &direction) < 0.9 * slope {
                     accepted = Some(trial_value);
