@@ -32,11 +32,14 @@ fn time(emission: &dyn Emission, dim: usize, k: usize, name: &str) -> statewise:
         let gamma = vec![1.0 / k as f64; num_steps * k];
         let mut out = vec![0.0; num_steps * k];
         let mut stats = vec![0.0; emission.num_stats()];
-        let density = best(num_steps, || prepared.log_likelihoods(&data.sequence(0), 0..num_steps, &mut out));
+        let density =
+            best(num_steps, || prepared.log_likelihoods(&data.sequence(0), 0..num_steps, &mut out));
         let sums =
             best(num_steps, || prepared.accumulate(&data.sequence(0), 0..num_steps, &gamma, &mut stats));
         black_box((&out, &stats));
-        println!("{name}, a gap every {gaps} rows: density {density:.1} ns/step, statistics {sums:.1} ns/step");
+        println!(
+            "{name}, a gap every {gaps} rows: density {density:.1} ns/step, statistics {sums:.1} ns/step"
+        );
     }
     Ok(())
 }

@@ -5,7 +5,8 @@ mod gaussian;
 mod special;
 
 pub use gaussian::{
-    add_gaussian_moments, add_independent_moments, gaussian_log_densities, independent_log_densities, packed_len,
+    add_gaussian_moments, add_independent_moments, gaussian_log_densities, independent_log_densities,
+    packed_len,
 };
 pub use special::{bessel_i0_scaled, bessel_i1_scaled, digamma, ln_gamma, trigamma};
 

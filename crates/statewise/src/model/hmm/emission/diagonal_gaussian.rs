@@ -92,7 +92,11 @@ impl Emission for DiagonalGaussian {
     }
 
     fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64 {
-        independents::expected_log_prob(&Moments::read_all(stats, 1), params[0].values(), params[1].values())
+        independents::expected_log_prob(
+            &Moments::read_all(stats, 1),
+            params[0].values(),
+            params[1].values(),
+        )
     }
 
     fn expected_log_prob_gradient(&self, params: &[Array], stats: &[f64], gradient: &mut [Array]) {

@@ -58,7 +58,12 @@ impl<'a> Gaussians<'a> {
     ///
     /// # Errors
     /// A covariance that is not positive definite.
-    pub(super) fn new(dim: usize, means: &'a [f64], covs: impl Into<Cow<'a, [f64]>>, path: &str) -> Result<Self> {
+    pub(super) fn new(
+        dim: usize,
+        means: &'a [f64],
+        covs: impl Into<Cow<'a, [f64]>>,
+        path: &str,
+    ) -> Result<Self> {
         let covs = covs.into();
         let num = means.len() / dim;
         let mut chols = covs.to_vec();
@@ -111,9 +116,8 @@ impl<'a> Gaussians<'a> {
         let num = self.num();
         self.for_incomplete_rows(rows, |t, row, pattern| {
             for (k, out) in out[t * num..(t + 1) * num].iter_mut().enumerate() {
-                *out = pattern.map_or(0.0, |p| {
-                    p.log_norm(k) - 0.5 * p.distance(k, &mut self.residual(k, row, p))
-                });
+                *out = pattern
+                    .map_or(0.0, |p| p.log_norm(k) - 0.5 * p.distance(k, &mut self.residual(k, row, p)));
             }
         });
     }
@@ -247,7 +251,8 @@ impl Pattern {
             for (a, &i) in missing.iter().enumerate() {
                 for (b, &j) in missing.iter().enumerate() {
                     let gain = &gain[a * o..(a + 1) * o];
-                    let explained: f64 = gain.iter().zip(&observed).map(|(g, c)| g * cov[j * dim + c]).sum();
+                    let explained: f64 =
+                        gain.iter().zip(&observed).map(|(g, c)| g * cov[j * dim + c]).sum();
                     conditional[a * n + b] = cov[i * dim + j] - explained;
                 }
             }
@@ -282,7 +287,8 @@ impl Pattern {
         let n = self.missing.len();
         for a in 0..n {
             for b in 0..=a {
-                packed[packed_len(self.missing[a]) + self.missing[b]] += weight * self.states[k].cov[a * n + b];
+                packed[packed_len(self.missing[a]) + self.missing[b]] +=
+                    weight * self.states[k].cov[a * n + b];
             }
         }
     }

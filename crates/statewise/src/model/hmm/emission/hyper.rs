@@ -61,7 +61,13 @@ impl ScalarOrArray {
         }
     }
 
-    fn check(&self, argument: &str, shape: &[usize], ok: impl Fn(f64) -> bool, expected: &str) -> Result<()> {
+    fn check(
+        &self,
+        argument: &str,
+        shape: &[usize],
+        ok: impl Fn(f64) -> bool,
+        expected: &str,
+    ) -> Result<()> {
         let values = match self {
             ScalarOrArray::Scalar(x) => std::slice::from_ref(x),
             ScalarOrArray::Array(array) if array.shape() == shape => array.values(),

@@ -55,7 +55,12 @@ impl<'a> Independents<'a> {
     pub(super) fn sample(&self, k: usize, rng: &mut rand_chacha::ChaCha8Rng, out: &mut [f64]) {
         for (d, out) in out.iter_mut().enumerate() {
             let i = k * self.dim + d;
-            sample_gaussian(&self.means[i..=i], &[1.0 / self.precisions[i]], rng, std::slice::from_mut(out));
+            sample_gaussian(
+                &self.means[i..=i],
+                &[1.0 / self.precisions[i]],
+                rng,
+                std::slice::from_mut(out),
+            );
         }
     }
 

@@ -11,9 +11,13 @@ mod gaussian;
 mod gaussians;
 mod hyper;
 mod independents;
+mod low_rank_gaussian;
 mod moments;
 mod poisson;
+mod shared_covariance_gaussian;
 mod spec;
+mod spherical_gaussian;
+mod student_t;
 mod variance_floor;
 
 use std::fmt::Debug;
@@ -24,8 +28,12 @@ use rand_chacha::ChaCha8Rng;
 pub use diagonal_gaussian::DiagonalGaussian;
 pub use gaussian::Gaussian;
 pub use hyper::ScalarOrArray;
+pub use low_rank_gaussian::LowRankGaussian;
 pub use poisson::Poisson;
+pub use shared_covariance_gaussian::SharedCovarianceGaussian;
 pub use spec::EmissionSpec;
+pub use spherical_gaussian::SphericalGaussian;
+pub use student_t::StudentT;
 
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DiagonalGaussian, Emission, Gaussian, Poisson};
+use super::{
+    DiagonalGaussian, Emission, Gaussian, LowRankGaussian, Poisson, SharedCovarianceGaussian,
+    SphericalGaussian, StudentT,
+};
 use crate::error::Result;
 
 /// An emission family with its sizes and hyper-parameters, without parameters.
@@ -14,6 +17,14 @@ pub enum EmissionSpec {
     Gaussian(Gaussian),
     /// Vectors of independent entries.
     DiagonalGaussian(DiagonalGaussian),
+    /// Vectors with a diagonal plus low-rank covariance per state.
+    LowRankGaussian(LowRankGaussian),
+    /// Vectors with one covariance matrix for all states.
+    SharedCovarianceGaussian(SharedCovarianceGaussian),
+    /// Vectors with one variance per state.
+    SphericalGaussian(SphericalGaussian),
+    /// Vectors with heavy tails.
+    StudentT(StudentT),
     /// Independent counts.
     Poisson(Poisson),
 }
@@ -27,6 +38,10 @@ impl EmissionSpec {
         let family: Box<dyn Emission> = match self.clone() {
             EmissionSpec::Gaussian(family) => Box::new(family),
             EmissionSpec::DiagonalGaussian(family) => Box::new(family),
+            EmissionSpec::LowRankGaussian(family) => Box::new(family),
+            EmissionSpec::SharedCovarianceGaussian(family) => Box::new(family),
+            EmissionSpec::SphericalGaussian(family) => Box::new(family),
+            EmissionSpec::StudentT(family) => Box::new(family),
             EmissionSpec::Poisson(family) => Box::new(family),
         };
         family.check_hyperparameters()?;
