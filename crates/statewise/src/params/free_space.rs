@@ -82,14 +82,9 @@ impl FreeSpace {
         for block in &self.blocks {
             let constraint = self.schema[block.array].constraint;
             let values = params.arrays_mut()[block.array].values_mut();
-            let first = block.offsets[0];
-            constraint.constrain(
-                &x[block.coordinates.clone()],
-                &block.free,
-                &mut values[first..first + block.len],
-            );
-            for &offset in &block.offsets[1..] {
-                values.copy_within(first..first + block.len, offset);
+            for &offset in &block.offsets {
+                let x = &x[block.coordinates.clone()];
+                constraint.constrain(x, &block.free, &mut values[offset..offset + block.len]);
             }
         }
         params
@@ -119,5 +114,17 @@ impl FreeSpace {
             self.schema[block.array].constraint.log_det_jacobian(values, &block.free)
         };
         self.blocks.iter().map(term).sum()
+    }
+
+    /// The gradient of [`FreeSpace::log_det_jacobian`] with respect to the coordinates.
+    pub fn log_det_jacobian_gradient(&self, params: &Params) -> Vec<f64> {
+        let mut out = vec![0.0; self.dim];
+        for block in &self.blocks {
+            let values = &params.arrays()[block.array].values()[block.offsets[0]..][..block.len];
+            let constraint = self.schema[block.array].constraint;
+            let out = &mut out[block.coordinates.clone()];
+            constraint.add_log_det_jacobian_gradient(values, &block.free, out);
+        }
+        out
     }
 }
