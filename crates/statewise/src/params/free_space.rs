@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{ParamSpec, Params, Properties};
+use super::{Constraint, ParamSpec, Params, Properties};
 
 /// A block of an array that is moved by its own coordinates, with the blocks tied to it.
 #[derive(Clone, Debug)]
@@ -88,6 +88,29 @@ impl FreeSpace {
             }
         }
         params
+    }
+
+    /// `params` with the free entries of tied states set to those of the first of each group, and
+    /// all else untouched.
+    pub fn tie(&self, params: &Params) -> Params {
+        let mut tied = params.clone();
+        for block in &self.blocks {
+            let values = tied.arrays_mut()[block.array].values_mut();
+            let entries = |offset: usize| block.free.iter().enumerate().map(move |(i, f)| (offset + i, *f));
+            let first = block.offsets[0];
+            let mass = |values: &[f64], offset: usize| -> f64 {
+                1.0 - entries(offset).filter(|(_, free)| !free).map(|(i, _)| values[i]).sum::<f64>()
+            };
+            for &offset in &block.offsets[1..] {
+                let (from, to) = (mass(values, first), mass(values, offset));
+                let simplex = self.schema[block.array].constraint == Constraint::Simplex;
+                let ratio = if simplex && from != to { to / from } else { 1.0 };
+                for (i, _) in entries(0).filter(|(_, free)| *free) {
+                    values[offset + i] = ratio * values[first + i];
+                }
+            }
+        }
+        tied
     }
 
     /// The gradient with respect to the coordinates, given the one with respect to the parameters.
