@@ -8,6 +8,7 @@ mod error;
 pub mod infer;
 pub mod learn;
 pub mod model;
+pub mod output;
 pub mod params;
 
 pub mod threads;

@@ -1,5 +1,7 @@
 //! The laws, generic over cases; `laws!(cases)` makes each a test over a list of cases.
 
+use std::f64::consts::TAU;
+
 use statewise::data::{Dataset, Sequence};
 use statewise::learn::Lbfgs;
 use statewise::model::hmm::emission::{EmissionSpec, MStep, Maximised};
@@ -148,7 +150,8 @@ fn maximise(
     }
 }
 
-/// The closed form is stationary in the free coordinates and as high as L-BFGS climbs.
+/// The closed form is stationary in the free coordinates and at least as high as L-BFGS climbs (an
+/// objective with several maxima can leave L-BFGS below).
 #[track_caller]
 fn assert_maximum(
     case: &Case,
@@ -165,7 +168,7 @@ fn assert_maximum(
     let got = scene.objective(params, &stats, prior);
     let want = numerical_maximum(scene, properties, &stats, prior);
     assert!(
-        (got - want).abs() <= 1e-8 * (1.0 + want.abs()),
+        got >= want - 1e-10 * (1.0 + want.abs()),
         "{name}, prior {prior}: closed form {got}, L-BFGS {want}"
     );
 }
@@ -305,9 +308,10 @@ pub(crate) fn densities_normalise_and_marginalise(case: &Case) {
     }
 }
 
-/// The difference of two values, on the circle if the case lives there.
-fn deviation(case: &Case, a: f64, b: f64) -> f64 {
-    case.period.map_or(a - b, |period| (a - b) - period * ((a - b) / period).round())
+/// The difference of two values in a column, on the circle if the column has angles.
+fn deviation(case: &Case, column: usize, a: f64, b: f64) -> f64 {
+    let turns = ((a - b) / TAU).round();
+    if case.circular.contains(&column) { (a - b) - TAU * turns } else { a - b }
 }
 
 fn moments(scene: &Scene, state: usize, t: usize) -> (Vec<f64>, Vec<f64>) {
@@ -335,8 +339,11 @@ pub(crate) fn moments_match_the_density(case: &Case) {
             row[group.columns.clone()].copy_from_slice(node);
             for (state, log) in row_log_likelihoods(&scene, &row).iter().enumerate() {
                 let mass = weight * log.exp();
-                let dev: Vec<f64> =
-                    columns.iter().zip(node).map(|(c, y)| deviation(case, *y, all[state].0[*c])).collect();
+                let dev: Vec<f64> = columns
+                    .iter()
+                    .zip(node)
+                    .map(|(c, y)| deviation(case, *c, *y, all[state].0[*c]))
+                    .collect();
                 for i in 0..n {
                     first[state * n + i] += mass * dev[i];
                     (0..n).for_each(|j| second[(state * n + i) * n + j] += mass * dev[i] * dev[j]);
@@ -366,7 +373,8 @@ pub(crate) fn draws_match_moments(case: &Case) {
         for _ in 0..draws {
             prepared.sample(state, &scene.sequence(), t, &mut rng, &mut row);
             assert!(scene.emission.check_rows(&row).is_ok(), "{} drew {row:?}", case.name());
-            deviations.extend(row.iter().zip(&mean).map(|(y, m)| deviation(case, *y, *m)));
+            let pairs = row.iter().zip(&mean).enumerate();
+            deviations.extend(pairs.map(|(d, (y, m))| deviation(case, d, *y, *m)));
         }
         let check = |what: String, values: &dyn Fn(&[f64]) -> f64, want: f64| {
             let n = draws as f64;

@@ -8,8 +8,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::conjugate::{BetaPrior, ratio, xlogy};
 use super::entrywise::Grid;
+use super::priors::{BetaPrior, ratio, xlogy};
 use super::{
     Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size, cluster_and_maximise,
 };

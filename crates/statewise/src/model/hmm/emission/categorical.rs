@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use statewise_kernels::math::exp_shifted_rows;
 
 use super::class_probs::ClassProbs;
-use super::conjugate::DirichletPrior;
+use super::priors::DirichletPrior;
 use super::{Emission, MStep, Maximised, Prepared, check_entries};
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;

@@ -5,7 +5,7 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::conjugate::{DirichletPrior, ratio, xlogy};
+use super::priors::{DirichletPrior, ratio, xlogy};
 use super::{MStep, Maximised, check_positive, check_size};
 use crate::error::Result;
 use crate::params::{Array, Constraint, ParamSpec};

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use statewise_kernels::math::ln_gamma;
 
 use super::class_probs::ClassProbs;
-use super::conjugate::DirichletPrior;
 use super::poisson::check_counts;
+use super::priors::DirichletPrior;
 use super::{Emission, MStep, Maximised, Prepared, check_size, cluster_and_maximise};
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};

@@ -9,8 +9,8 @@ use rand_distr::{Distribution, Poisson as PoissonDraw};
 use serde::{Deserialize, Serialize};
 use statewise_kernels::math::ln_gamma;
 
-use super::conjugate::{GammaPrior, ratio, xlogy};
 use super::entrywise::Grid;
+use super::priors::{GammaPrior, ratio, xlogy};
 use super::{Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size};
 use crate::data::Sequence;
 use crate::error::Result;

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Bernoulli, Categorical, Emission, Multinomial, Poisson};
+use super::{
+    Bernoulli, Categorical, Channels, Emission, Exponential, Gamma, LogNormal, Multinomial,
+    NegativeBinomial, Poisson, VonMises, ZeroInflatedPoisson,
+};
 use crate::error::Result;
 
 /// Declares the enum of families, and what follows from the list alone.
@@ -23,7 +26,8 @@ macro_rules! families {
                 }
             }
 
-            fn as_family(&self) -> &dyn Emission {
+            /// The family, unchecked.
+            pub(super) fn family(&self) -> &dyn Emission {
                 match self {
                     $(EmissionSpec::$family(family) => family,)+
                 }
@@ -43,10 +47,24 @@ families! {
     Bernoulli,
     /// Independent labels.
     Categorical,
+    /// A product of families over columns.
+    Channels,
+    /// Waiting times.
+    Exponential,
+    /// Positive numbers with a shape and a rate.
+    Gamma,
+    /// Positive numbers whose logarithms are normal.
+    LogNormal,
     /// Counts of classes among a number of trials.
     Multinomial,
+    /// Counts that vary more than Poisson counts.
+    NegativeBinomial,
     /// Independent counts.
     Poisson,
+    /// Angles.
+    VonMises,
+    /// Counts with extra zeros.
+    ZeroInflatedPoisson,
 }
 
 impl EmissionSpec {
@@ -62,6 +80,6 @@ impl EmissionSpec {
 
     /// K.
     pub fn num_states(&self) -> usize {
-        self.as_family().num_states()
+        self.family().num_states()
     }
 }
