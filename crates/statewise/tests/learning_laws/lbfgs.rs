@@ -34,7 +34,7 @@ fn rosenbrocks_valley_is_followed_to_its_end() {
 #[test]
 fn quadratics_with_condition_number_a_million_are_solved() {
     let scales: Vec<f64> = (0..12).map(|i| 10f64.powf(i as f64 * 6.0 / 11.0)).collect();
-    let settings = Lbfgs { max_iterations: 1000, value_tolerance: 0.0, memory: 5, ..Lbfgs::default() };
+    let settings = Lbfgs { max_iterations: 1000, value_tolerance: 0.0, memory: 20, ..Lbfgs::default() };
     let f = |x: &[f64], g: &mut [f64]| {
         g.iter_mut().zip(x).zip(&scales).for_each(|((g, x), s)| *g = s * (x - 1.0));
         0.5 * x.iter().zip(&scales).map(|(x, s)| s * (x - 1.0) * (x - 1.0)).sum::<f64>()

@@ -50,7 +50,7 @@ pub(crate) fn scenes() -> Vec<Scene> {
     let labels = json!({"family": "categorical", "num_states": 2, "emission_dim": 1, "num_classes": 3});
     specs.push(json!({
         "family": "channels",
-        "channels": [{"name": "counts", "family": poisson}, {"name": "labels", "family": labels}]
+        "channels": [poisson, labels]
     }));
     let mut scenes: Vec<Scene> = specs.into_iter().filter_map(scene).collect();
     scenes.push(softmax_transitions());
@@ -87,7 +87,7 @@ fn softmax_transitions() -> Scene {
 }
 
 fn draw(name: String, hmm: Hmm) -> Scene {
-    let (truth, _) = hmm.initialize(Start::Prior, Seed(3), &[]).unwrap();
+    let truth = moderate(&hmm);
     let (width, u) = (hmm.emission_width(), hmm.input_dim());
     let total: usize = LENGTHS.iter().sum();
     let inputs: Vec<f64> = (0..total * u).map(|i| (1.3 * i as f64 + 0.2).sin()).collect();
@@ -101,6 +101,15 @@ fn draw(name: String, hmm: Hmm) -> Scene {
     rows[11 * width] = f64::NAN;
     rows[30 * width + width - 1] = f64::NAN;
     Scene { name, hmm, truth, rows, inputs }
+}
+
+/// Parameters whose free coordinates lie between −1 and 1: of order one, and all different.
+fn moderate(hmm: &Hmm) -> Params {
+    let (drawn, properties) = hmm.initialize(Start::Prior, Seed(3), &[]).unwrap();
+    let space = FreeSpace::new(hmm.schema(), &properties, &drawn);
+    let mut rng = Seed(3).stream("truth", 0);
+    let x: Vec<f64> = (0..space.dim()).map(|_| 2.0 * rng.random::<f64>() - 1.0).collect();
+    space.from_free(&x)
 }
 
 impl Scene {
