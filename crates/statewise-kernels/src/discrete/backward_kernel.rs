@@ -8,7 +8,7 @@
 
 use super::lanes::{self, LANES, add_scaled, combine_rows, padded};
 use super::matrix::Matrix;
-use super::workspace::{BackwardBuffers, grow};
+use super::workspace::{BackwardBuffers, grow, grow_aligned};
 use crate::math::dispatch::{AVX512, fma, vectorised};
 
 /// The messages disagree when c_t falls below it relative to Σα Σβ: 2⁻⁴⁰⁰. What the scaled passes
@@ -104,8 +104,8 @@ fn backward_wide_body<const ISA: u8>(buffers: &mut BackwardBuffers, run: &mut Ba
     let len = run.scaled.len() / k;
     let BackwardBuffers { beta, weighted, outer, left, right, .. } = buffers;
     let (beta, weighted) = (&mut beta[..width], &mut weighted[..width]);
-    let left = grow(left, len * width);
-    let right = grow(right, len * width);
+    let left = grow_aligned(left, len * width);
+    let right = grow_aligned(right, len * width);
     let mut sum = lanes::sum(beta);
     for i in (0..len).rev() {
         let row = &mut run.rows[i * k..(i + 1) * k];
