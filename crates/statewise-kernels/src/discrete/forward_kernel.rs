@@ -112,13 +112,27 @@ vectorised! {
 
 #[inline(always)]
 fn forward_wide_body<const ISA: u8>(belief: &mut Belief, run: &mut ForwardRun<'_>) -> usize {
-    let num_states = run.num_states;
+    // PERF: a state count known at compile time unrolls the loops over states.
+    match (run.num_states, run.matrix.stride) {
+        (16, 16) => forward_tiles::<ISA>(belief, run, 16, 16),
+        (k, stride) => forward_tiles::<ISA>(belief, run, k, stride),
+    }
+}
+
+#[inline(always)]
+fn forward_tiles<const ISA: u8>(
+    belief: &mut Belief,
+    run: &mut ForwardRun<'_>,
+    num_states: usize,
+    stride: usize,
+) -> usize {
+    let matrix = Matrix { values: run.matrix.values, stride };
     // A padded matrix has whole tiles; another one is read to its own width.
-    let width = if run.matrix.stride.is_multiple_of(LANES) { run.matrix.stride } else { num_states };
+    let width = if stride.is_multiple_of(LANES) { stride } else { num_states };
     let steps = run.scaled.chunks_exact(num_states).zip(run.filtered.chunks_exact_mut(num_states));
     for (i, (scaled, filtered)) in steps.enumerate() {
         let next = &mut belief.next[..width];
-        combine_rows::<ISA>(run.matrix, &belief.alpha[..num_states], next);
+        combine_rows::<ISA>(matrix, &belief.alpha[..num_states], next);
         if let Some(predicted) = &mut run.predicted {
             let scale = 1.0 / belief.sum;
             let row = &mut predicted[i * num_states..(i + 1) * num_states];

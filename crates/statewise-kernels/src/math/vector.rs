@@ -142,8 +142,6 @@ fn shifted_rows(values: Option<&[f64]>, rows: &mut [f64], shift: &mut [f64]) {
         5 => shift_rows::<5>(values, rows, shift),
         6 => shift_rows::<6>(values, rows, shift),
         7 => shift_rows::<7>(values, rows, shift),
-        8 => shift_rows::<8>(values, rows, shift),
-        16 => shift_rows::<16>(values, rows, shift),
         _ => shift_wide_rows(values, rows, shift),
     }
     if exp_finds_nan(rows) {
@@ -192,14 +190,20 @@ vectorised! {
 #[inline(always)]
 fn shift_wide_rows_body<const ISA: u8>(values: Option<&[f64]>, rows: &mut [f64], shift: &mut [f64]) {
     let width = rows.len() / shift.len();
-    for (i, (row, shift)) in rows.chunks_exact_mut(width).zip(shift).enumerate() {
-        if let Some(values) = values {
-            row.copy_from_slice(&values[i * width..(i + 1) * width]);
+    for (row, shift) in values.unwrap_or(rows).chunks_exact(width).zip(shift.iter_mut()) {
+        *shift = largest(row);
+    }
+    match values {
+        None => {
+            for (row, shift) in rows.chunks_exact_mut(width).zip(shift) {
+                row.iter_mut().for_each(|x| *x -= *shift);
+            }
         }
-        let max = largest(row);
-        *shift = max;
-        for x in row.iter_mut() {
-            *x -= max;
+        Some(values) => {
+            let values = values.chunks_exact(width);
+            for ((row, values), shift) in rows.chunks_exact_mut(width).zip(values).zip(shift) {
+                row.iter_mut().zip(values).for_each(|(x, value)| *x = value - *shift);
+            }
         }
     }
 }
