@@ -13,6 +13,8 @@ fn cases() -> Vec<Case> {
         shared_covariance_gaussian(),
         low_rank_gaussian(),
         student_t(),
+        gaussian_mixture(),
+        diagonal_gaussian_mixture(),
     ]
 }
 
@@ -152,6 +154,55 @@ fn student_t() -> Case {
             json!({"family": "student_t", "num_states": 3, "emission_dim": 2}),
             vec![means(), covs(), Array::new(&[3], vec![5.0, 8.0, 12.0])],
             entrywise(2, nodes),
+        )
+    }
+}
+
+fn mixture_weights() -> Array {
+    Array::new(&[2, 2], vec![0.3, 0.7, 0.6, 0.4])
+}
+
+fn mixture_means() -> Array {
+    Array::new(&[2, 2, 2], vec![1.0, 1.2, -1.0, 0.3, 0.2, -1.5, 2.0, -2.0])
+}
+
+fn gaussian_mixture() -> Case {
+    let mut covs = covs().values().to_vec();
+    covs.extend([0.6, 0.2, 0.2, 0.7]);
+    Case {
+        augmented: true,
+        bad_fields: with_bad(vec![
+            ("num_components", 0.into()),
+            ("emission_weights_concentration", 0.0.into()),
+            ("emission_prior_extra_df", (-1.0).into()),
+        ]),
+        ..Case::new(
+            json!({
+                "family": "gaussian_mixture", "num_states": 2, "num_components": 2, "emission_dim": 2,
+                "emission_prior_mean": [0.3, -0.2], "emission_prior_mean_concentration": 0.5,
+            }),
+            vec![mixture_weights(), mixture_means(), Array::new(&[2, 2, 2, 2], covs)],
+            entrywise(2, reals(-20.0, 20.0, 400)),
+        )
+    }
+}
+
+fn diagonal_gaussian_mixture() -> Case {
+    let scales = vec![0.5, 1.0, 0.7, 0.6, 1.1, 0.4, 0.8, 0.9];
+    Case {
+        augmented: true,
+        bad_fields: with_bad(vec![
+            ("num_components", 0.into()),
+            ("emission_weights_concentration", 0.0.into()),
+            ("emission_prior_shape", (-1.0).into()),
+        ]),
+        ..Case::new(
+            json!({
+                "family": "diagonal_gaussian_mixture", "num_states": 2, "num_components": 2,
+                "emission_dim": 2, "emission_prior_mean": 0.1,
+            }),
+            vec![mixture_weights(), mixture_means(), Array::new(&[2, 2, 2], scales)],
+            entrywise(2, reals(-20.0, 20.0, 400)),
         )
     }
 }

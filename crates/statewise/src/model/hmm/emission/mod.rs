@@ -7,11 +7,14 @@
 
 mod conjugate;
 mod diagonal_gaussian;
+mod diagonal_gaussian_mixture;
 mod gaussian;
+mod gaussian_mixture;
 mod gaussians;
 mod hyper;
 mod independents;
 mod low_rank_gaussian;
+mod mixture;
 mod moments;
 mod poisson;
 mod shared_covariance_gaussian;
@@ -26,7 +29,9 @@ use std::ops::Range;
 use rand_chacha::ChaCha8Rng;
 
 pub use diagonal_gaussian::DiagonalGaussian;
+pub use diagonal_gaussian_mixture::DiagonalGaussianMixture;
 pub use gaussian::Gaussian;
+pub use gaussian_mixture::GaussianMixture;
 pub use hyper::ScalarOrArray;
 pub use low_rank_gaussian::LowRankGaussian;
 pub use poisson::Poisson;

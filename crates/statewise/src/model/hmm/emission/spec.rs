@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DiagonalGaussian, Emission, Gaussian, LowRankGaussian, Poisson, SharedCovarianceGaussian,
-    SphericalGaussian, StudentT,
+    DiagonalGaussian, DiagonalGaussianMixture, Emission, Gaussian, GaussianMixture, LowRankGaussian,
+    Poisson, SharedCovarianceGaussian, SphericalGaussian, StudentT,
 };
 use crate::error::Result;
 
@@ -25,6 +25,10 @@ pub enum EmissionSpec {
     SphericalGaussian(SphericalGaussian),
     /// Vectors with heavy tails.
     StudentT(StudentT),
+    /// Vectors from a mixture of Gaussians per state.
+    GaussianMixture(GaussianMixture),
+    /// Vectors from a mixture of Gaussians with independent entries per state.
+    DiagonalGaussianMixture(DiagonalGaussianMixture),
     /// Independent counts.
     Poisson(Poisson),
 }
@@ -42,6 +46,8 @@ impl EmissionSpec {
             EmissionSpec::SharedCovarianceGaussian(family) => Box::new(family),
             EmissionSpec::SphericalGaussian(family) => Box::new(family),
             EmissionSpec::StudentT(family) => Box::new(family),
+            EmissionSpec::GaussianMixture(family) => Box::new(family),
+            EmissionSpec::DiagonalGaussianMixture(family) => Box::new(family),
             EmissionSpec::Poisson(family) => Box::new(family),
         };
         family.check_hyperparameters()?;
