@@ -5,6 +5,7 @@
 //! over rows, sequences, threads and machines), and maximises or differentiates the expected
 //! complete log-likelihood as a function of those statistics.
 
+mod categorical_regression;
 mod conjugate;
 mod diagonal_gaussian;
 mod diagonal_gaussian_mixture;
@@ -13,10 +14,15 @@ mod gaussian_mixture;
 mod gaussians;
 mod hyper;
 mod independents;
+mod label_regression;
+mod linear_autoregressive;
+mod linear_regression;
+mod logistic_regression;
 mod low_rank_gaussian;
 mod mixture;
 mod moments;
 mod poisson;
+mod regression;
 mod shared_covariance_gaussian;
 mod spec;
 mod spherical_gaussian;
@@ -28,11 +34,15 @@ use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 
+pub use categorical_regression::CategoricalRegression;
 pub use diagonal_gaussian::DiagonalGaussian;
 pub use diagonal_gaussian_mixture::DiagonalGaussianMixture;
 pub use gaussian::Gaussian;
 pub use gaussian_mixture::GaussianMixture;
 pub use hyper::ScalarOrArray;
+pub use linear_autoregressive::LinearAutoregressive;
+pub use linear_regression::LinearRegression;
+pub use logistic_regression::LogisticRegression;
 pub use low_rank_gaussian::LowRankGaussian;
 pub use poisson::Poisson;
 pub use shared_covariance_gaussian::SharedCovarianceGaussian;

@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DiagonalGaussian, DiagonalGaussianMixture, Emission, Gaussian, GaussianMixture, LowRankGaussian,
-    Poisson, SharedCovarianceGaussian, SphericalGaussian, StudentT,
+    CategoricalRegression, DiagonalGaussian, DiagonalGaussianMixture, Emission, Gaussian, GaussianMixture,
+    LinearAutoregressive, LinearRegression, LogisticRegression, LowRankGaussian, Poisson,
+    SharedCovarianceGaussian, SphericalGaussian, StudentT,
 };
 use crate::error::Result;
 
@@ -29,6 +30,14 @@ pub enum EmissionSpec {
     GaussianMixture(GaussianMixture),
     /// Vectors from a mixture of Gaussians with independent entries per state.
     DiagonalGaussianMixture(DiagonalGaussianMixture),
+    /// Vectors with a mean linear in the inputs.
+    LinearRegression(LinearRegression),
+    /// Vectors with a mean linear in the vectors before.
+    LinearAutoregressive(LinearAutoregressive),
+    /// A binary label by logistic regression on the inputs.
+    LogisticRegression(LogisticRegression),
+    /// A label by multinomial regression on the inputs.
+    CategoricalRegression(CategoricalRegression),
     /// Independent counts.
     Poisson(Poisson),
 }
@@ -48,6 +57,10 @@ impl EmissionSpec {
             EmissionSpec::StudentT(family) => Box::new(family),
             EmissionSpec::GaussianMixture(family) => Box::new(family),
             EmissionSpec::DiagonalGaussianMixture(family) => Box::new(family),
+            EmissionSpec::LinearRegression(family) => Box::new(family),
+            EmissionSpec::LinearAutoregressive(family) => Box::new(family),
+            EmissionSpec::LogisticRegression(family) => Box::new(family),
+            EmissionSpec::CategoricalRegression(family) => Box::new(family),
             EmissionSpec::Poisson(family) => Box::new(family),
         };
         family.check_hyperparameters()?;
