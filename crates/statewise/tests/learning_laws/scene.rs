@@ -194,3 +194,15 @@ impl Scene {
         start.arrays() != got.arrays()
     }
 }
+
+/// A family added later must be added to [`scenes`]; the error for an unknown one lists them all.
+#[test]
+fn every_family_has_a_scene() {
+    let names: Vec<String> = scenes().into_iter().map(|scene| scene.name).collect();
+    let unknown = serde_json::from_value::<EmissionSpec>(json!({"family": "?"})).unwrap_err().to_string();
+    let families: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+    assert!(families.len() > 3, "{unknown}");
+    for family in families {
+        assert!(names.iter().any(|name| name == family), "no scene for {family}");
+    }
+}
