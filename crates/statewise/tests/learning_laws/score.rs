@@ -59,6 +59,7 @@ fn gradient_with_prior_and_jacobian_equals_finite_differences() {
 fn gradient_of_masked_and_tied_parameters_equals_finite_differences() {
     check(Scene::masked, true, true);
     check(Scene::tied, true, false);
+    check(Scene::tied_and_masked, true, false);
 }
 
 #[test]
