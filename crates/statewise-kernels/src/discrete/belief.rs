@@ -60,6 +60,11 @@ impl Belief {
         self.shift.value() + (self.sum.ln() + scale)
     }
 
+    /// ln of the factor that α lacks.
+    pub(super) fn log_scale(&self) -> f64 {
+        self.shift.value() + self.exponent as f64 * std::f64::consts::LN_2
+    }
+
     /// Makes every faint state impossible; right after a matrix that [`mixes`](super::matrix::mixes).
     pub(super) fn drop_faint(&mut self) {
         if self.any_faint {
