@@ -214,8 +214,8 @@ fn automatic_schedule_says_why() {
 
 #[test]
 fn segments_and_one_go_give_the_same_statistics() {
-    // 2²⁰ entries are one segment; this chain has several.
-    let (k, num_steps) = (3, 500_000);
+    // 2²¹ entries are one segment; this chain has several.
+    let (k, num_steps) = (3, 800_000);
     let problem = random_problem(k, num_steps, 20.0, 9);
     let observations = LogObs { values: &problem.log_obs, num_states: k };
     let transitions = Transitions::Static(&problem.matrix);

@@ -17,8 +17,8 @@ use super::stepwise::{StepwiseRun, retreat_stepwise};
 use super::workspace::{Workspace, grow};
 use super::{Chain, ChainError, Transitions};
 
-/// Entries of a sequence that is one segment: 8 MiB of filtered rows.
-const WHOLE_ENTRIES: usize = 1 << 20;
+/// Entries of a sequence that is one segment: 16 MiB of filtered rows.
+const WHOLE_ENTRIES: usize = 1 << 21;
 /// Entries of one of several segments: what a second-level cache holds.
 const SEGMENT_ENTRIES: usize = 1 << 15;
 /// A segment is never shorter.
