@@ -13,6 +13,7 @@ use super::filter::{Stepper, block_len};
 use super::forward_kernel::{self, ForwardRun};
 use super::lanes;
 use super::matrix::{Matrix, pad_transposed};
+use super::workspace::MatrixBuffers;
 use super::{Chain, ChainError, Smoothed, Transitions, Workspace};
 
 /// Smooths a static chain on two threads and returns log p(y_{1:T}); `smoothed` as in
@@ -40,15 +41,14 @@ fn attempt(chain: &Chain<'_>, smoothed: &mut [f64]) -> Option<f64> {
     }
     let half = num_steps / 2;
     let (early, late) = smoothed.split_at_mut(half * k);
-    let mut matrices = [const { Vec::new() }; 3];
-    let [padded, computed, transposed] = &mut matrices;
+    let mut matrices = MatrixBuffers::default();
     let mut forward = Forward {
-        stepper: Stepper::new(chain, padded, computed),
+        stepper: Stepper::new(chain, &mut matrices.stepper),
         belief: Belief::default(),
         buffers: Buffers::new(k),
     };
     let mut backward = Backward {
-        transposed: pad_transposed(a, k, transposed),
+        transposed: pad_transposed(a, k, &mut matrices.transposed),
         belief: Belief::default(),
         buffers: Buffers::new(k),
     };

@@ -24,7 +24,7 @@ use super::check::{length, sizes};
 use super::filter::{Stepper, block_len};
 use super::lanes;
 use super::matrix::pad_transposed;
-use super::workspace::{Workspace, grow};
+use super::workspace::{StepperBuffers, Workspace, grow};
 use super::{Chain, ChainError, Smoothed, Transitions};
 
 /// Steps of the shortest block, and the largest number of blocks.
@@ -131,8 +131,8 @@ fn run(chain: &Chain<'_>, steps: Range<usize>, start: &Start, rows: &mut [f64]) 
         belief.sum = lanes::sum(&belief.alpha);
     }
     let mut visit = Visit::new(k);
-    let (mut padded, mut computed) = (Vec::new(), Vec::new());
-    let mut stepper = Stepper::new(chain, &mut padded, &mut computed);
+    let mut buffers = StepperBuffers::default();
+    let mut stepper = Stepper::new(chain, &mut buffers);
     visit.blocks(chain, steps, |first, scaled, shift, log_b, offset| {
         let filtered = &mut rows[offset * k..][..scaled.len()];
         stepper.block(&mut belief, first, scaled, shift, log_b, filtered, None).ok()?;
@@ -206,8 +206,8 @@ fn transfer(chain: &Chain<'_>, steps: Range<usize>) -> Option<Transfer> {
         belief.alpha[i] = 1.0;
     }
     let mut visit = Visit::new(k);
-    let (mut padded, mut computed) = (Vec::new(), Vec::new());
-    let mut stepper = Stepper::new(chain, &mut padded, &mut computed);
+    let mut buffers = StepperBuffers::default();
+    let mut stepper = Stepper::new(chain, &mut buffers);
     let mut scratch = vec![0.0; block_len(k) * k];
     visit.blocks(chain, steps, |first, scaled, shift, log_b, _| {
         for belief in beliefs.iter_mut() {
