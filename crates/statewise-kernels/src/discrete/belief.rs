@@ -9,13 +9,12 @@
 
 use super::ChainError;
 use super::lanes::{self, padded};
-use super::matrix::Matrix;
+use super::log_space::log_combine_rows;
 use super::workspace::grow;
+use crate::math::{exp_slice, ln_slice};
 
 /// States below this log-weight relative to the largest are faint.
 const FAINT: f64 = -600.0;
-/// Predicted weights below it may have lost digits and are summed again from logarithms: 2⁻⁸⁰⁰.
-const UNSAFE: f64 = 1.499_696_813_895_631e-241;
 
 /// α, its scale and the evidence so far.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +35,7 @@ pub(super) struct Belief {
     pub(super) any_faint: bool,
     /// Scratch of the careful step.
     log_weight: Vec<f64>,
+    log_alpha: Vec<f64>,
 }
 
 impl Belief {
@@ -48,6 +48,7 @@ impl Belief {
         self.log_faint.clear();
         self.log_faint.resize(num_states, f64::NEG_INFINITY);
         grow(&mut self.log_weight, num_states);
+        grow(&mut self.log_alpha, num_states);
         self.sum = 1.0;
         self.exponent = 0;
         self.shift = Compensated::default();
@@ -60,6 +61,11 @@ impl Belief {
         self.shift.value() + (self.sum.ln() + scale)
     }
 
+    /// ln of the factor that α lacks.
+    pub(super) fn log_scale(&self) -> f64 {
+        self.shift.value() + self.exponent as f64 * std::f64::consts::LN_2
+    }
+
     /// Makes every faint state impossible; right after a matrix that [`mixes`](super::matrix::mixes).
     pub(super) fn drop_faint(&mut self) {
         if self.any_faint {
@@ -70,7 +76,7 @@ impl Belief {
 
     /// One step by logarithms: exact however far apart the likelihoods are.
     ///
-    /// * `matrix` – A of the step into z_t; `None` at the first step, where `initial` is used.
+    /// * `log_a` – ln A of the step into z_t, \[K, K\]; `None` at the first, where `initial` is used.
     /// * `log_b` – log b_t(k), \[K\].
     /// * `filtered`, `predicted` – out, \[K\].
     ///
@@ -80,7 +86,7 @@ impl Belief {
         &mut self,
         t: usize,
         initial: &[f64],
-        matrix: Option<Matrix<'_>>,
+        log_a: Option<&[f64]>,
         log_b: &[f64],
         filtered: &mut [f64],
         predicted: Option<&mut [f64]>,
@@ -89,7 +95,7 @@ impl Belief {
         if log_b.iter().any(|x| x.is_nan() || *x == f64::INFINITY) {
             return Err(ChainError::InvalidLikelihood { t });
         }
-        self.log_predict(initial, matrix, num_states);
+        self.log_predict(initial, log_a);
         if let Some(predicted) = predicted {
             for (out, weight) in predicted.iter_mut().zip(&self.log_weight) {
                 *out = weight.exp() / self.sum;
@@ -104,17 +110,23 @@ impl Belief {
             return Err(ChainError::UnexplainedObservation { t, num_states });
         }
         self.any_faint = false;
+        for (out, weight) in filtered.iter_mut().zip(&mut self.log_weight) {
+            *weight -= best;
+            *out = *weight;
+        }
+        exp_slice(filtered);
+        self.any_faint = false;
         for k in 0..num_states {
-            let weight = self.log_weight[k] - best;
+            let weight = self.log_weight[k];
             let faint = weight < FAINT && weight > f64::NEG_INFINITY;
             self.any_faint |= faint;
             self.log_faint[k] = if faint { weight } else { f64::NEG_INFINITY };
-            self.alpha[k] = if faint { 0.0 } else { weight.exp() };
-            filtered[k] = weight.exp();
+            self.alpha[k] = if faint { 0.0 } else { filtered[k] };
         }
         self.shift.add(best);
         self.sum = lanes::sum(&self.alpha);
-        filtered.iter_mut().for_each(|x| *x /= self.sum);
+        let scale = 1.0 / self.sum;
+        filtered.iter_mut().for_each(|x| *x *= scale);
         Ok(())
     }
 
@@ -132,42 +144,24 @@ impl Belief {
         }
     }
 
-    /// ln Σ_i weight(i) A(i, j) into `log_weight`, relative to the scale of α.
-    pub(super) fn log_predict(&mut self, initial: &[f64], matrix: Option<Matrix<'_>>, num_states: usize) {
-        let Some(matrix) = matrix else {
-            for (out, p) in self.log_weight.iter_mut().zip(initial) {
-                *out = p.ln();
-            }
-            return;
+    /// ln Σ_i weight(i) A(i, j) into `log_weight`, relative to the scale of α; ln π at the first step.
+    pub(super) fn log_predict(&mut self, initial: &[f64], log_a: Option<&[f64]>) {
+        let num_states = initial.len();
+        let log_weight = &mut self.log_weight[..num_states];
+        let Some(log_a) = log_a else {
+            log_weight.copy_from_slice(initial);
+            return ln_slice(log_weight);
         };
-        for j in 0..num_states {
-            let entry = |i: usize| matrix.values[i * matrix.stride + j];
-            let mass: f64 = (0..num_states).map(|i| self.alpha[i] * entry(i)).sum();
-            self.log_weight[j] = if mass >= UNSAFE {
-                mass.ln()
-            } else {
-                log_sum(num_states, |i| {
-                    let a = entry(i);
-                    if a > 0.0 { self.log_alpha(i) + a.ln() } else { f64::NEG_INFINITY }
-                })
-            };
+        let log_alpha = &mut self.log_alpha[..num_states];
+        log_alpha.copy_from_slice(&self.alpha[..num_states]);
+        ln_slice(log_alpha);
+        for (log_alpha, &log_faint) in log_alpha.iter_mut().zip(&self.log_faint) {
+            if log_faint > f64::NEG_INFINITY {
+                *log_alpha = log_faint;
+            }
         }
+        log_combine_rows(log_a, log_alpha, &mut self.next[..num_states], log_weight);
     }
-
-    /// ln of the weight of state k relative to the scale of α.
-    pub(super) fn log_alpha(&self, k: usize) -> f64 {
-        let faint = self.log_faint[k];
-        if faint > f64::NEG_INFINITY { faint } else { self.alpha[k].ln() }
-    }
-}
-
-/// log Σ_i exp(term(i)) with the terms computed twice instead of stored.
-fn log_sum(len: usize, term: impl Fn(usize) -> f64) -> f64 {
-    let max = (0..len).map(&term).fold(f64::NEG_INFINITY, f64::max);
-    if max == f64::NEG_INFINITY {
-        return max;
-    }
-    max + (0..len).map(|i| (term(i) - max).exp()).sum::<f64>().ln()
 }
 
 /// A sum that carries its rounding error along.

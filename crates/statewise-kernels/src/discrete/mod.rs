@@ -8,6 +8,7 @@
 
 mod backward_kernel;
 mod belief;
+mod both_ways;
 mod check;
 mod expected;
 mod filter;
@@ -22,6 +23,7 @@ mod online;
 mod posterior;
 pub mod potentials;
 mod sample;
+pub mod scan;
 pub mod schedule;
 mod smooth;
 mod stationary;
@@ -31,6 +33,7 @@ mod viterbi;
 mod viterbi_kernel;
 mod workspace;
 
+pub use both_ways::smooth_both_ways;
 pub use expected::{expected_statistics, expected_statistics_with_pairs, pairwise};
 pub use filter::{filter, marginal_loglik};
 pub use fixed_lag::{fixed_lag, fixed_lag_windows};
@@ -39,7 +42,7 @@ pub use k_best::k_best;
 pub use online::{OnlineFilter, OnlineState};
 pub use potentials::{Chain, ChainError, LogObs, Observations, Transitions};
 pub use sample::sample_paths;
-pub use schedule::Schedule;
+pub use schedule::{Schedule, smooth_scheduled};
 pub use smooth::{Smoothed, smooth};
 pub use stationary::{expected_dwell_times, stationary_distribution};
 pub use viterbi::viterbi;

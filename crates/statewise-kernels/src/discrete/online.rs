@@ -3,7 +3,7 @@
 use super::ChainError;
 use super::belief::{Belief, Compensated};
 use super::check::length;
-use super::matrix::Matrix;
+use super::matrix::{LogMatrix, Matrix};
 use super::step::Step;
 use crate::math::exp_shifted_rows;
 
@@ -17,6 +17,7 @@ pub struct OnlineFilter {
     filtered: Vec<f64>,
     log_b: Vec<f64>,
     scaled: Vec<f64>,
+    log_matrix: LogMatrix,
 }
 
 /// All that an [`OnlineFilter`] knows, to be stored and taken up again.
@@ -58,6 +59,7 @@ impl OnlineFilter {
             filtered: initial.to_vec(),
             log_b: vec![0.0; num_states],
             scaled: vec![0.0; num_states],
+            log_matrix: LogMatrix::default(),
         })
     }
 
@@ -84,12 +86,15 @@ impl OnlineFilter {
         let mut shift = [0.0];
         exp_shifted_rows(&mut self.scaled, &mut shift);
         let before = (self.belief.sum, self.belief.exponent, self.belief.shift);
+        self.log_matrix.expire();
         let step = Step {
             t: self.num_steps,
             initial: &self.initial,
             matrix,
+            log_matrix: &mut self.log_matrix,
             scaled: &self.scaled,
             shift: shift[0],
+            may_mix: true,
             guard: true,
             log_b: &mut self.log_b,
             fill_log_b: None,

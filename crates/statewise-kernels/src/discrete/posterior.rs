@@ -17,8 +17,8 @@ use super::stepwise::{StepwiseRun, retreat_stepwise};
 use super::workspace::{Workspace, grow};
 use super::{Chain, ChainError, Transitions};
 
-/// Entries of a sequence that is one segment: 8 MiB of filtered rows.
-const WHOLE_ENTRIES: usize = 1 << 20;
+/// Entries of a sequence that is one segment: 16 MiB of filtered rows.
+const WHOLE_ENTRIES: usize = 1 << 21;
 /// Entries of one of several segments: what a second-level cache holds.
 const SEGMENT_ENTRIES: usize = 1 << 15;
 /// A segment is never shorter.
@@ -93,7 +93,7 @@ struct Left {
 fn forward_segments(chain: &Chain<'_>, ws: &mut Workspace, kept: &mut Kept<'_>) -> Result<f64, ChainError> {
     let (num_steps, k) = sizes(chain)?;
     let Workspace { belief, matrix, block, segment, .. } = ws;
-    let mut stepper = Stepper::new(chain, &mut matrix.padded, &mut matrix.computed);
+    let mut stepper = Stepper::new(chain, &mut matrix.stepper);
     belief.reset(k);
     let segment_len = segment_len(num_steps, k);
     let last_segment = (num_steps - 1) / segment_len * segment_len;
@@ -162,7 +162,7 @@ fn backward_segments(
     let num_steps = chain.observations.num_steps();
     let k = chain.initial.len();
     let Workspace { belief, matrix, block, segment, backward, .. } = ws;
-    let mut stepper = Stepper::new(chain, &mut matrix.padded, &mut matrix.computed);
+    let mut stepper = Stepper::new(chain, &mut matrix.stepper);
     let fixed = match (chain.transitions, &*pairs) {
         (Transitions::Static(a), Pairs::None | Pairs::Sum(_)) => {
             Some(pad_transposed(a, k, &mut matrix.transposed))
