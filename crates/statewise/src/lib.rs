@@ -14,3 +14,4 @@ pub mod params;
 pub mod threads;
 
 pub use error::{Error, Result};
+pub use statewise_kernels::random::Seed;

@@ -51,7 +51,7 @@ impl Table {
         let mut builders: Vec<Builder> = names.iter().map(|_| Builder::default()).collect();
         while reader.read_record(&mut records).map_err(|e| fail(e.to_string()))? {
             if records.len() != names.len() {
-                let line = records.position().map_or(0, ::csv::Position::line);
+                let line = line_of(text, records.position());
                 let (found, expected) = (records.len(), names.len());
                 return Err(fail(format!("line {line}: {found} fields where the header has {expected}")));
             }
@@ -74,6 +74,14 @@ impl Table {
         }
         writer.flush()
     }
+}
+
+/// The line on which a record starts, 1-based; its position is that of the empty lines before it.
+fn line_of(text: &str, position: Option<&::csv::Position>) -> usize {
+    let start = position.map_or(0, |position| position.byte() as usize).min(text.len());
+    let bytes = text.as_bytes();
+    let blank = bytes[start..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    1 + bytes[..start + blank].iter().filter(|b| **b == b'\n').count()
 }
 
 /// The separator that the header uses.
