@@ -1,8 +1,6 @@
-//! What leaves the library: model files and summaries of fits.
+//! What leaves the library: model files.
 
 mod json;
 mod model_file;
-mod summary;
 
 pub use model_file::{FORMAT, ModelFile, ModelSpec, VERSION};
-pub use summary::Summary;
