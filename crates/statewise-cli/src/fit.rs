@@ -1,0 +1,297 @@
+//! `statewise fit`: read, start, fit, report, save.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use statewise::Seed;
+use statewise::data::{Column, Selection, Table, Values};
+use statewise::learn::{Em, FitReport, Progress, fit_restarts, information_criteria};
+use statewise::model::hmm::{Hmm, Start};
+use statewise::output::ModelFile;
+use statewise::params::Properties;
+
+use crate::args::{FitArgs, Method};
+use crate::failure::Failure;
+use crate::model::{self, Request};
+use crate::output::{write_table, write_text};
+use crate::plot;
+use crate::report;
+use crate::source::Source;
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// A model with the parameters it was fitted to have.
+struct Fitted {
+    hmm: Hmm,
+    name: String,
+    properties: Properties,
+    report: FitReport,
+}
+
+pub(crate) fn run(args: &FitArgs) -> Result<(), Failure> {
+    let source = Source::read(&args.file, &args.columns, &Selection::default())?;
+    let fitted = fit(args, &source)?;
+    let params = &fitted.report.params;
+    let data = &source.data.dataset;
+    // What was reached is saved before it is shown, so that a closed pipe loses nothing.
+    if let Some(path) = &args.output {
+        model_file(args, &source, &fitted)?.save(path)?;
+    }
+    let (states, _) = fitted.hmm.most_likely_states(params, data)?;
+    if args.path_output.is_some() || args.plot.is_some() {
+        let probs = fitted.hmm.smoother(params, data)?.smoothed_probs;
+        if let Some(path) = &args.path_output {
+            write_table(&path_table(&source, fitted.hmm.num_states(), &states, &probs)?, Some(path))?;
+        }
+        if let Some(path) = &args.plot {
+            let title = format!("{} with {} states", fitted.name, fitted.hmm.num_states());
+            write_text(&plot::draw(&title, &source, &fitted.hmm, params, &states, &probs)?, path)?;
+        }
+    }
+    if !args.quiet {
+        let text = describe(args, &source, &fitted, &states)?;
+        std::io::stdout().write_all(text.as_bytes())?;
+    }
+    if fitted.report.interrupted { Err(Failure::Interrupted) } else { Ok(()) }
+}
+
+fn fit(args: &FitArgs, source: &Source) -> Result<Fitted, Failure> {
+    let data = &source.data.dataset;
+    let classes: Vec<usize> = (0..data.width())
+        .map(|c| match source.data.labels.get(&source.selection.columns[c]) {
+            Some(labels) => labels.len(),
+            None => data.rows()[c..].iter().step_by(data.width()).fold(0.0f64, |max, x| max.max(*x)) as usize + 1,
+        })
+        .collect();
+    let (hmm, name) = model::build(&Request {
+        model: &args.model,
+        num_states: args.states,
+        classes: &classes,
+        input_dim: data.input_dim(),
+        settings: &args.set,
+    })?;
+    check_text(source, &hmm, &args.model)?;
+    hmm.check_data(data)?;
+
+    let seed = Seed(args.seed);
+    let start = match args.method {
+        Method::Kmeans => Start::KMeans(data),
+        Method::Prior => Start::Prior,
+    };
+    let mut starts = Vec::new();
+    for restart in 0..args.restarts.max(1) as u64 {
+        let seed = if restart == 0 { seed } else { seed.child("restart", restart) };
+        starts.push(hmm.initialize(start, seed, &[])?.0);
+    }
+    let em = Em { num_iters: args.iterations, tolerance: Some(args.tolerance), prior: !args.no_prior };
+    let properties = Properties::trainable(hmm.schema());
+    // A second Ctrl-C ends the program at once.
+    let _ = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
+    let progress = ProgressLine::new(args.quiet, starts.len());
+    let observe = |start: usize, seen: Progress<'_>| {
+        progress.show(start, seen);
+        !INTERRUPTED.load(Ordering::Relaxed)
+    };
+    let restarts = fit_restarts(&em, &hmm, &starts, &properties, data, &observe)?;
+    progress.clear();
+    let mut report = restarts.best;
+    report.interrupted |= INTERRUPTED.load(Ordering::Relaxed);
+    Ok(Fitted { hmm, name, properties, report })
+}
+
+/// Text stands for labels only; a family of numbers must not fit the codes of words.
+fn check_text(source: &Source, hmm: &Hmm, model: &str) -> Result<(), Failure> {
+    let emissions = &hmm.spec().emissions;
+    let columns = source.selection.columns.iter().enumerate();
+    let inputs = source.selection.inputs.iter().map(|name| (false, name));
+    let columns = columns.map(|(c, name)| (model::takes_labels(emissions, c), name)).chain(inputs);
+    for (_, name) in columns.filter(|(labels, _)| !labels) {
+        let Some(labels) = source.data.labels.get(name) else { continue };
+        let example = labels.iter().find(|text| text.parse::<f64>().is_err()).map_or("", String::as_str);
+        let comma = example.replace(',', ".").parse::<f64>().is_ok();
+        let hint = match comma {
+            true => "numbers need a dot, not a comma".to_owned(),
+            false => "choose other --columns, or categorical-hmm for labels".to_owned(),
+        };
+        return Err(Failure::hinted(
+            format!("column '{name}' holds text ('{example}'), but {model} needs numbers there"),
+            hint,
+        ));
+    }
+    Ok(())
+}
+
+/// One line on the terminal, renewed ten times a second.
+struct ProgressLine {
+    shown: bool,
+    num_starts: usize,
+    last: Mutex<Option<Instant>>,
+}
+
+impl ProgressLine {
+    fn new(quiet: bool, num_starts: usize) -> Self {
+        ProgressLine { shown: !quiet && std::io::stderr().is_terminal(), num_starts, last: Mutex::new(None) }
+    }
+
+    fn show(&self, start: usize, progress: Progress<'_>) {
+        let Ok(mut last) = self.last.lock() else { return };
+        if !self.shown || last.is_some_and(|last| last.elapsed() < Duration::from_millis(100)) {
+            return;
+        }
+        *last = Some(Instant::now());
+        let which =
+            if self.num_starts > 1 { format!("start {}/{}, ", start + 1, self.num_starts) } else { String::new() };
+        let (iteration, num_iters) = (progress.iteration + 1, progress.num_iters);
+        eprint!("\r\x1b[2Kfitting: {which}iteration {iteration}/{num_iters}, log probability {:.6}", progress.log_prob);
+    }
+
+    fn clear(&self) {
+        if self.shown {
+            eprint!("\r\x1b[2K");
+        }
+    }
+}
+
+/// The whole report.
+fn describe(args: &FitArgs, source: &Source, fitted: &Fitted, states: &[u32]) -> Result<String, Failure> {
+    let Fitted { hmm, name, properties, report } = fitted;
+    let data = &source.data.dataset;
+    let columns = &source.selection.columns;
+    let criteria = information_criteria(hmm, &report.params, properties, data)?;
+    let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
+    let mut out = format!(
+        "{name} with {}, fitted to {} ({}) of {}\n\n",
+        count(hmm.num_states(), "state"),
+        columns.join(", "),
+        [count(data.num_rows(), "row"), count(data.num_sequences(), "sequence")].join(" in "),
+        args.file.display(),
+    );
+    for (name, labels) in &source.data.labels {
+        let list: Vec<String> = labels.iter().enumerate().map(|(i, label)| format!("{i} = {label}")).collect();
+        out += &format!("labels of {name}: {}\n\n", list.join(", "));
+    }
+    out += &report::parameters(hmm.schema(), &report.params, columns);
+    let how = match (report.converged, report.interrupted) {
+        (true, _) => "converged",
+        (_, true) => "interrupted",
+        _ => "not converged; raise --iterations",
+    };
+    let mut facts = vec![
+        ("log-likelihood", report::number(criteria.marginal_loglik, 4)),
+        ("iterations", format!("{} ({how})", report.iterations())),
+        ("free parameters", criteria.num_parameters.to_string()),
+        ("AIC", report::number(criteria.aic, 2)),
+        ("BIC", report::number(criteria.bic, 2)),
+    ];
+    if let Ok(dwell) = hmm.expected_dwell_times(&report.params) {
+        let dwell: Vec<String> = dwell.iter().map(|steps| report::number(*steps, 1)).collect();
+        facts.push(("expected dwell times", format!("{} steps (states 0, 1, …)", dwell.join(", "))));
+    }
+    facts.iter().for_each(|(name, value)| out += &format!("{name:22}{value}\n"));
+    report.warnings.iter().for_each(|warning| out += &format!("warning: {warning}\n"));
+    out += "\nmost likely path\n";
+    out += &describe_path(source, states);
+    Ok(out)
+}
+
+/// The decoded path of every sequence, as runs.
+pub(crate) fn describe_path(source: &Source, states: &[u32]) -> String {
+    let data = &source.data.dataset;
+    let ranges: Vec<_> = (0..data.num_sequences()).map(|n| data.range(n)).collect();
+    let labels: Vec<_> =
+        ranges.iter().map(|range| move |t: usize| source.row_label(range.start + t)).collect();
+    let paths: Vec<report::Path<'_>> = ranges
+        .iter()
+        .enumerate()
+        .map(|(n, range)| report::Path {
+            id: source.data.ids.get(n).map(String::as_str),
+            states: &states[range.clone()],
+            label: &labels[n],
+        })
+        .collect();
+    report::runs(&paths)
+}
+
+/// Row by row: what was observed, the decoded state and the smoothed probabilities.
+fn path_table(source: &Source, num_states: usize, states: &[u32], probs: &[f64]) -> Result<Table, Failure> {
+    let data = &source.data.dataset;
+    let mut columns = source.row_columns();
+    for name in &source.selection.columns {
+        let values = &source.table.column(name)?.values;
+        let cells: Vec<String> = source.data.rows.iter().map(|row| values.cell(*row)).collect();
+        let cells = cells.iter().map(|cell| (!cell.is_empty()).then_some(cell.as_str()));
+        columns.push(Column { name: name.clone(), values: Values::text(cells) });
+    }
+    debug_assert_eq!(data.num_rows(), states.len());
+    columns.push(Column { name: "state".into(), values: numbers(states.iter().map(|z| f64::from(*z))) });
+    columns.extend(state_columns(num_states, probs));
+    Ok(Table::new(columns)?)
+}
+
+/// One column of probabilities for each state.
+pub(crate) fn state_columns(num_states: usize, probs: &[f64]) -> Vec<Column> {
+    let column = |k: usize| numbers(probs.iter().skip(k).step_by(num_states).copied());
+    (0..num_states).map(|k| Column { name: format!("state_{k}"), values: column(k) }).collect()
+}
+
+pub(crate) fn numbers(values: impl Iterator<Item = f64>) -> Values {
+    Values::Numbers(values.collect())
+}
+
+/// The file that later commands read, with the names of the columns and labels.
+fn model_file(args: &FitArgs, source: &Source, fitted: &Fitted) -> Result<ModelFile, Failure> {
+    let Fitted { hmm, name, properties, report } = fitted;
+    let mut file = ModelFile::hmm(name, hmm, report.params.clone());
+    file.properties = properties.clone();
+    let json = |value: serde_json::Value| value.to_string();
+    let mut notes = BTreeMap::from([
+        ("statewise", env!("CARGO_PKG_VERSION").to_owned()),
+        ("data", args.file.display().to_string()),
+        ("columns", json(source.selection.columns.clone().into())),
+        ("log_probability", report.final_log_prob().map_or_else(String::new, |x| x.to_string())),
+        ("iterations", report.iterations().to_string()),
+        ("converged", report.converged.to_string()),
+        ("prior", (!args.no_prior).to_string()),
+        ("seed", args.seed.to_string()),
+    ]);
+    if let Some(id) = &source.selection.id {
+        notes.insert("id", id.clone());
+    }
+    if !source.selection.inputs.is_empty() {
+        notes.insert("inputs", json(source.selection.inputs.clone().into()));
+    }
+    if !source.data.labels.is_empty() {
+        notes.insert("labels", json(serde_json::json!(source.data.labels)));
+    }
+    file.provenance = notes.into_iter().map(|(key, note)| (key.to_owned(), note)).collect();
+    Ok(file)
+}
+
+/// The columns and labels that a model file remembers.
+pub(crate) fn remembered(file: &ModelFile) -> Selection {
+    fn list<T: serde::de::DeserializeOwned + Default>(file: &ModelFile, key: &str) -> T {
+        file.provenance.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+    }
+    Selection {
+        columns: list(file, "columns"),
+        id: file.provenance.get("id").cloned(),
+        inputs: list(file, "inputs"),
+        labels: list(file, "labels"),
+    }
+}
+
+/// Reads a model file with what it remembers.
+pub(crate) fn load(path: &Path) -> Result<(ModelFile, Hmm, Selection), Failure> {
+    let file = ModelFile::load(path)?;
+    let hmm = file.build_hmm()?;
+    let selection = remembered(&file);
+    Ok((file, hmm, selection))
+}
