@@ -17,7 +17,7 @@ use statewise::params::Properties;
 use crate::args::{FitArgs, Method};
 use crate::failure::Failure;
 use crate::model::{self, Request};
-use crate::output::{write_table, write_text};
+use crate::output::{results, write_table, write_text};
 use crate::plot;
 use crate::report;
 use crate::source::Source;
@@ -233,7 +233,7 @@ fn path_table(source: &Source, num_states: usize, states: &[u32], probs: &[f64])
     debug_assert_eq!(data.num_rows(), states.len());
     columns.push(Column { name: "state".into(), values: numbers(states.iter().map(|z| f64::from(*z))) });
     columns.extend(state_columns(num_states, probs));
-    Ok(Table::new(columns)?)
+    results(columns)
 }
 
 /// One column of probabilities for each state.

@@ -3,14 +3,14 @@
 use std::io::Write;
 
 use statewise::Seed;
-use statewise::data::{Column, Table, Values};
+use statewise::data::{Column, Values};
 use statewise::model::hmm::Hmm;
 use statewise::params::Params;
 
 use crate::args::{ColumnArgs, DataArgs, DecodeArgs, ForecastArgs, SampleArgs};
 use crate::failure::Failure;
 use crate::fit::{describe_path, load, numbers, state_columns};
-use crate::output::write_table;
+use crate::output::{results, write_table};
 use crate::source::Source;
 
 /// A model with data for it.
@@ -39,7 +39,7 @@ impl Task {
     fn write_rows(&self, args: &DataArgs, columns: Vec<Column>) -> Result<(), Failure> {
         let mut all = self.source.row_columns();
         all.extend(columns);
-        write_table(&Table::new(all)?, args.output.as_deref())
+        write_table(&results(all)?, args.output.as_deref())
     }
 
     /// A column of sequence ids, each repeated, where there are ids.
@@ -79,7 +79,7 @@ pub(crate) fn score(args: &DataArgs) -> Result<(), Failure> {
     let mut columns = Vec::from_iter(task.id_column(1));
     columns.push(Column { name: "rows".into(), values: numbers(data.lengths().map(|n| n as f64)) });
     columns.push(Column { name: "log_likelihood".into(), values: Values::Numbers(logliks) });
-    write_table(&Table::new(columns)?, args.output.as_deref())
+    write_table(&results(columns)?, args.output.as_deref())
 }
 
 pub(crate) fn forecast(args: &ForecastArgs) -> Result<(), Failure> {
@@ -115,7 +115,7 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<(), Failure> {
         columns.push(Column { name: format!("{name}_sd"), values: entries(&deviations) });
     }
     columns.extend(state_columns(k, &probs));
-    write_table(&Table::new(columns)?, args.data.output.as_deref())
+    write_table(&results(columns)?, args.data.output.as_deref())
 }
 
 pub(crate) fn sample(args: &SampleArgs) -> Result<(), Failure> {
@@ -147,10 +147,9 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<(), Failure> {
         states.extend(path.iter().map(|z| f64::from(*z)));
         emissions.extend(values);
     }
-    let mut table = Table::default()
-        .with_numbers("sequence", sequence)?
-        .with_numbers("step", step)?
-        .with_numbers("state", states)?;
+    let columns = [("sequence", sequence), ("step", step), ("state", states)];
+    let named = |(name, values): (&str, Vec<f64>)| Column { name: name.into(), values: Values::Numbers(values) };
+    let mut columns: Vec<Column> = columns.into_iter().map(named).collect();
     for d in 0..width {
         let name = remembered.columns.get(d).cloned().unwrap_or_else(|| format!("y{d}"));
         let values = emissions.iter().skip(d).step_by(width);
@@ -158,7 +157,7 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<(), Failure> {
             Some(labels) => Values::text(values.map(|code| labels.get(*code as usize).map(String::as_str))),
             None => numbers(values.copied()),
         };
-        table = table.with(Column { name, values })?;
+        columns.push(Column { name, values });
     }
-    write_table(&table, args.output.as_deref())
+    write_table(&results(columns)?, args.output.as_deref())
 }

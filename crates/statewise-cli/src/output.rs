@@ -4,9 +4,21 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use statewise::data::Table;
+use statewise::data::{Column, Table};
 
 use crate::failure::Failure;
+
+/// A table of columns of ours behind columns of the user's; where a name is taken, ours gets `_`.
+pub(crate) fn results(columns: Vec<Column>) -> Result<Table, Failure> {
+    let mut unique: Vec<Column> = Vec::with_capacity(columns.len());
+    for mut column in columns {
+        while unique.iter().any(|other| other.name == column.name) {
+            column.name.push('_');
+        }
+        unique.push(column);
+    }
+    Ok(Table::new(unique)?)
+}
 
 /// Writes a table as CSV to a file, or to standard output without one.
 pub(crate) fn write_table(table: &Table, path: Option<&Path>) -> Result<(), Failure> {
