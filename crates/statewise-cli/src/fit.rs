@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 
 use statewise::Seed;
 use statewise::data::{Column, Selection, Table, Values};
-use statewise::learn::{Em, FitReport, Progress, fit_restarts, information_criteria};
+use statewise::learn::{
+    Em, FitReport, Progress, fit_restarts, information_criteria, order_by_parameter, permute_params,
+};
 use statewise::model::hmm::{Hmm, Start};
 use statewise::output::ModelFile;
-use statewise::params::Properties;
+use statewise::params::{Params, Properties};
 
 use crate::args::{FitArgs, Method};
 use crate::failure::Failure;
@@ -33,6 +35,7 @@ struct Fitted {
 }
 
 pub(crate) fn run(args: &FitArgs) -> Result<(), Failure> {
+    model::check_name(&args.model)?;
     let source = Source::read(&args.file, &args.columns, &Selection::default())?;
     let fitted = fit(args, &source)?;
     let params = &fitted.report.params;
@@ -49,7 +52,9 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Failure> {
         }
         if let Some(path) = &args.plot {
             let title = format!("{} with {} states", fitted.name, fitted.hmm.num_states());
-            write_text(&plot::draw(&title, &source, &fitted.hmm, params, &states, &probs)?, path)?;
+            let name = args.file.file_name().unwrap_or(args.file.as_os_str()).display();
+            let subtitle = format!("{name}, {} rows, coloured by the most likely path", data.num_rows());
+            write_text(&plot::draw((&title, &subtitle), &source, &fitted.hmm, params, &states, &probs)?, path)?;
         }
     }
     if !args.quiet {
@@ -103,8 +108,23 @@ fn fit(args: &FitArgs, source: &Source) -> Result<Fitted, Failure> {
     let restarts = fit_restarts(&em, &hmm, &starts, &properties, data, &observe)?;
     progress.clear();
     let mut report = restarts.best;
+    report.params = ascending(&hmm, report.params)?;
     report.interrupted |= INTERRUPTED.load(Ordering::Relaxed);
     Ok(Fitted { hmm, name, properties, report })
+}
+
+/// Puts the states into the ascending order of their first emission parameter, so that their numbers
+/// do not depend on the start. A model that forbids some moves keeps its order.
+fn ascending(hmm: &Hmm, params: Params) -> Result<Params, Failure> {
+    let schema = hmm.schema();
+    let first = schema.iter().find(|spec| spec.state_axes == 1 && spec.path.starts_with("emissions."));
+    match first {
+        Some(first) if schema.iter().all(|spec| spec.support.is_none()) => {
+            let permutation = order_by_parameter(schema, &params, &first.path, 0)?;
+            Ok(permute_params(schema, &params, &permutation)?)
+        }
+        _ => Ok(params),
+    }
 }
 
 /// Text stands for labels only; a family of numbers must not fit the codes of words.

@@ -57,6 +57,14 @@ pub(crate) fn build(request: &Request<'_>) -> Result<(Hmm, String), Failure> {
     Ok((Hmm::new(spec)?, name))
 }
 
+/// Checks that there is such a model, before any file is read.
+pub(crate) fn check_name(model: &str) -> Result<(), Failure> {
+    let names = names();
+    let families = model.strip_suffix("-hmm").unwrap_or("").split('+');
+    let known = families.map(|family| format!("{family}-hmm")).all(|name| names.contains(&name));
+    if known { Ok(()) } else { Err(unknown(model)) }
+}
+
 /// Whether a family's numbers are labels, so that text may stand for them.
 pub(crate) fn takes_labels(emissions: &EmissionSpec, column: usize) -> bool {
     let spec = serde_json::to_value(emissions).unwrap_or_default();

@@ -56,7 +56,7 @@ struct Axis {
 
 /// Draws the rows of a dataset with their decoded states and state probabilities as SVG.
 pub(crate) fn draw(
-    title: &str,
+    (title, subtitle): (&str, &str),
     source: &Source,
     hmm: &Hmm,
     params: &Params,
@@ -71,7 +71,7 @@ pub(crate) fn draw(
         let root = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
         let drawn = (|| {
             root.fill(&WHITE)?;
-            header(&root, title, source, hmm.num_states())?;
+            header(&root, title, subtitle, hmm.num_states())?;
             let (_, below) = root.split_vertically(HEADER);
             let mut rest = below;
             for column in 0..num_panels {
@@ -170,12 +170,11 @@ fn tick(x: f64) -> String {
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// Title, data and the legend of states.
-fn header(root: &Area<'_>, title: &str, source: &Source, num_states: usize) -> Drawn {
+/// Title, a line on the data and the legend of states.
+fn header(root: &Area<'_>, title: &str, subtitle: &str, num_states: usize) -> Drawn {
     root.draw(&Text::new(title.to_owned(), (66, 14), text(19)))?;
-    let columns = source.selection.columns.join(", ");
     let left = anchor(HPos::Left, VPos::Center);
-    root.draw(&Text::new(columns, (66, 49), text(13).color(&FAINT).pos(left)))?;
+    root.draw(&Text::new(subtitle.to_owned(), (66, 49), text(13).color(&FAINT).pos(left)))?;
     let mut x = WIDTH as i32 - 24;
     for state in (0..num_states.min(12)).rev() {
         let name = format!("state {state}");
@@ -241,7 +240,7 @@ fn series(
         .bold_line_style(WHITE.mix(0.9))
         .light_line_style(TRANSPARENT)
         .axis_style(TRANSPARENT)
-        .y_labels(labels.map_or(5, Vec::len))
+        .y_labels(labels.map_or(7, Vec::len))
         .y_label_formatter(&|y| match labels {
             Some(labels) if y.fract() == 0.0 && *y >= 0.0 => labels.get(*y as usize).cloned().unwrap_or_default(),
             Some(_) => String::new(),

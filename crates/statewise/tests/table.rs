@@ -102,6 +102,13 @@ fn selections_that_do_not_fit_are_told() {
 }
 
 #[test]
+fn long_ids_stay_apart() {
+    let table = read("id,x\n9007199254740993,1\n9007199254740992,2\n");
+    assert_eq!(table.dataset(&select(&["x"], Some("id"))).unwrap().ids, ["9007199254740993", "9007199254740992"]);
+    assert_eq!(numbers(&read("x\n1e300\n-18014398509481984\n"), "x"), [1e300, -18014398509481984.0]);
+}
+
+#[test]
 fn inputs_go_with_their_rows() {
     let table = read("id,x,u\n1,1,10\n2,2,20\n1,3,30\n");
     let selection = Selection { inputs: vec!["u".into()], ..select(&["x"], Some("id")) };
