@@ -34,14 +34,16 @@ impl From<statewise::Error> for Failure {
         let hint = match &error {
             statewise::Error::Io { .. } => None,
             statewise::Error::Chain { .. } => Some("look at that row of the data; rows count from 0"),
-            statewise::Error::ModelFile(_) => Some("`statewise fit … --output model.json` writes a new one"),
+            statewise::Error::ModelFile(_) => {
+                Some("`statewise fit … --output model.json` writes a new one")
+            }
             statewise::Error::Table { .. } => None,
             statewise::Error::Argument { argument, .. } => match argument.as_str() {
                 "inputs" => Some("name the columns that drive the model with --inputs a,b"),
                 argument if argument.starts_with("column ") => None,
-                argument if argument.starts_with("emissions row") => {
-                    Some("choose other --columns, or a model for this kind of value (`statewise fit --help`)")
-                }
+                argument if argument.starts_with("emissions row") => Some(
+                    "choose other --columns, or a model for this kind of value (`statewise fit --help`)",
+                ),
                 _ => None,
             },
         };

@@ -54,7 +54,10 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Failure> {
             let title = format!("{} with {} states", fitted.name, fitted.hmm.num_states());
             let name = args.file.file_name().unwrap_or(args.file.as_os_str()).display();
             let subtitle = format!("{name}, {} rows, coloured by the most likely path", data.num_rows());
-            write_text(&plot::draw((&title, &subtitle), &source, &fitted.hmm, params, &states, &probs)?, path)?;
+            write_text(
+                &plot::draw((&title, &subtitle), &source, &fitted.hmm, params, &states, &probs)?,
+                path,
+            )?;
         }
     }
     if !args.quiet {
@@ -69,7 +72,10 @@ fn fit(args: &FitArgs, source: &Source) -> Result<Fitted, Failure> {
     let classes: Vec<usize> = (0..data.width())
         .map(|c| match source.data.labels.get(&source.selection.columns[c]) {
             Some(labels) => labels.len(),
-            None => data.rows()[c..].iter().step_by(data.width()).fold(0.0f64, |max, x| max.max(*x)) as usize + 1,
+            None => {
+                data.rows()[c..].iter().step_by(data.width()).fold(0.0f64, |max, x| max.max(*x)) as usize
+                    + 1
+            }
         })
         .collect();
     let (hmm, name) = model::build(&Request {
@@ -158,7 +164,11 @@ struct ProgressLine {
 
 impl ProgressLine {
     fn new(quiet: bool, num_starts: usize) -> Self {
-        ProgressLine { shown: !quiet && std::io::stderr().is_terminal(), num_starts, last: Mutex::new(None) }
+        ProgressLine {
+            shown: !quiet && std::io::stderr().is_terminal(),
+            num_starts,
+            last: Mutex::new(None),
+        }
     }
 
     fn show(&self, start: usize, progress: Progress<'_>) {
@@ -167,10 +177,16 @@ impl ProgressLine {
             return;
         }
         *last = Some(Instant::now());
-        let which =
-            if self.num_starts > 1 { format!("start {}/{}, ", start + 1, self.num_starts) } else { String::new() };
+        let which = if self.num_starts > 1 {
+            format!("start {}/{}, ", start + 1, self.num_starts)
+        } else {
+            String::new()
+        };
         let (iteration, num_iters) = (progress.iteration + 1, progress.num_iters);
-        eprint!("\r\x1b[2Kfitting: {which}iteration {iteration}/{num_iters}, log probability {:.6}", progress.log_prob);
+        eprint!(
+            "\r\x1b[2Kfitting: {which}iteration {iteration}/{num_iters}, log probability {:.6}",
+            progress.log_prob
+        );
     }
 
     fn clear(&self) {
@@ -195,7 +211,8 @@ fn describe(args: &FitArgs, source: &Source, fitted: &Fitted, states: &[u32]) ->
         args.file.display(),
     );
     for (name, labels) in &source.data.labels {
-        let list: Vec<String> = labels.iter().enumerate().map(|(i, label)| format!("{i} = {label}")).collect();
+        let list: Vec<String> =
+            labels.iter().enumerate().map(|(i, label)| format!("{i} = {label}")).collect();
         out += &format!("labels of {name}: {}\n\n", list.join(", "));
     }
     out += &report::parameters(hmm.schema(), &report.params, columns);

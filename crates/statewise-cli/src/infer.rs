@@ -101,7 +101,8 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<(), Failure> {
     let data = &task.source.data.dataset;
     let (k, width) = (task.hmm.num_states(), task.hmm.emission_width());
     let forecasts = task.hmm.forecast(&task.params, data, args.steps, &future)?;
-    let gather = |take: &dyn Fn(usize) -> Vec<f64>| (0..forecasts.len()).flat_map(take).collect::<Vec<f64>>();
+    let gather =
+        |take: &dyn Fn(usize) -> Vec<f64>| (0..forecasts.len()).flat_map(take).collect::<Vec<f64>>();
     let means = gather(&|n| forecasts[n].means.clone());
     let deviations = gather(&|n| forecasts[n].standard_deviations(width));
     let probs = gather(&|n| forecasts[n].state_probs.clone());
@@ -148,7 +149,8 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<(), Failure> {
         emissions.extend(values);
     }
     let columns = [("sequence", sequence), ("step", step), ("state", states)];
-    let named = |(name, values): (&str, Vec<f64>)| Column { name: name.into(), values: Values::Numbers(values) };
+    let named =
+        |(name, values): (&str, Vec<f64>)| Column { name: name.into(), values: Values::Numbers(values) };
     let mut columns: Vec<Column> = columns.into_iter().map(named).collect();
     for d in 0..width {
         let name = remembered.columns.get(d).cloned().unwrap_or_else(|| format!("y{d}"));

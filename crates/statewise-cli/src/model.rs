@@ -49,11 +49,7 @@ pub(crate) fn build(request: &Request<'_>) -> Result<(Hmm, String), Failure> {
             transitions.insert(key.clone(), value.clone());
         }
     }
-    let spec = HmmSpec {
-        initial: read(initial)?,
-        transitions: read(transitions)?,
-        emissions,
-    };
+    let spec = HmmSpec { initial: read(initial)?, transitions: read(transitions)?, emissions };
     Ok((Hmm::new(spec)?, name))
 }
 
@@ -148,9 +144,12 @@ fn supply(request: &Request<'_>, family: &str, classes: &[usize], field: &str) -
 
 /// All models by name, as the library lists its families.
 pub(crate) fn names() -> Vec<String> {
-    let Err(error) = serde_json::from_value::<EmissionSpec>(json!({ "family": "?" })) else { return vec![] };
+    let Err(error) = serde_json::from_value::<EmissionSpec>(json!({ "family": "?" })) else {
+        return vec![];
+    };
     let text = error.to_string();
-    let families = text.split('`').skip(1).step_by(2).filter(|family| *family != "?" && *family != "channels");
+    let families =
+        text.split('`').skip(1).step_by(2).filter(|family| *family != "?" && *family != "channels");
     families.map(|family| format!("{}-hmm", family.replace('_', "-"))).collect()
 }
 
@@ -194,5 +193,8 @@ fn quoted_after<'t>(text: &'t str, words: &str) -> Option<&'t str> {
 
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+        .unwrap_or_default()
 }

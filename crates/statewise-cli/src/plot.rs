@@ -242,7 +242,9 @@ fn series(
         .axis_style(TRANSPARENT)
         .y_labels(labels.map_or(7, Vec::len))
         .y_label_formatter(&|y| match labels {
-            Some(labels) if y.fract() == 0.0 && *y >= 0.0 => labels.get(*y as usize).cloned().unwrap_or_default(),
+            Some(labels) if y.fract() == 0.0 && *y >= 0.0 => {
+                labels.get(*y as usize).cloned().unwrap_or_default()
+            }
             Some(_) => String::new(),
             None => tick(*y),
         })
@@ -255,7 +257,10 @@ fn series(
             let (left, right) = axis.band(run.start, run.end - 1);
             let state = states[run.start] as usize;
             let style = colour(state).mix(0.85).stroke_width(2);
-            chart.draw_series([PathElement::new([(left, *levels[state]), (right, *levels[state])], style)])?;
+            chart.draw_series([PathElement::new(
+                [(left, *levels[state]), (right, *levels[state])],
+                style,
+            )])?;
         }
     }
     let line = |from: &std::ops::Range<usize>| from.clone().map(|t| (axis.x[t], y[t])).collect::<Vec<_>>();
@@ -299,8 +304,11 @@ fn probabilities(area: &Area<'_>, axis: &Axis, num_states: usize, probs: &[f64])
             .collect();
         let mut base = vec![0.0; steps.len()];
         for state in 0..num_states {
-            let top: Vec<f64> =
-                steps.iter().zip(&base).map(|(t, base)| (base + probs[t * num_states + state]).min(1.0)).collect();
+            let top: Vec<f64> = steps
+                .iter()
+                .zip(&base)
+                .map(|(t, base)| (base + probs[t * num_states + state]).min(1.0))
+                .collect();
             let outline = x.iter().copied().zip(top.iter().copied());
             let back = x.iter().copied().zip(base.iter().copied()).rev();
             let mut points: Vec<(f64, f64)> = outline.chain(back).collect();

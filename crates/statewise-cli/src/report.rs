@@ -13,7 +13,8 @@ const MAX_SEQUENCES: usize = 12;
 /// All parameters, one aligned table for each.
 pub(crate) fn parameters(schema: &[ParamSpec], params: &Params, columns: &[String]) -> String {
     let mut out = String::new();
-    for (spec, array) in schema.iter().zip(params.arrays()).filter(|(_, array)| !array.values().is_empty()) {
+    for (spec, array) in schema.iter().zip(params.arrays()).filter(|(_, array)| !array.values().is_empty())
+    {
         let _ = writeln!(out, "{}", spec.path);
         blocks(spec, array, columns, &mut out);
         out.push('\n');
@@ -124,22 +125,34 @@ pub(crate) fn runs(paths: &[Path<'_>]) -> String {
         }
         let indent = if path.id.is_some() { "    " } else { "  " };
         let runs = run_lengths(path.states);
-        let lines: Vec<(String, String)> = runs.iter().take(MAX_RUNS).map(|run| {
-            let (first, last) = (run.start, run.end - 1);
-            let rows = span(&first.to_string(), &last.to_string());
-            let labels = (path.label)(first).zip((path.label)(last));
-            let labels = labels.map_or_else(String::new, |(a, b)| format!(" ({})", span(&a, &b)));
-            let word = if first == last { "row" } else { "rows" };
-            (format!("{word} {rows}{labels}:"), format!("state {}", path.states[first]))
-        }).collect();
+        let lines: Vec<(String, String)> = runs
+            .iter()
+            .take(MAX_RUNS)
+            .map(|run| {
+                let (first, last) = (run.start, run.end - 1);
+                let rows = span(&first.to_string(), &last.to_string());
+                let labels = (path.label)(first).zip((path.label)(last));
+                let labels = labels.map_or_else(String::new, |(a, b)| format!(" ({})", span(&a, &b)));
+                let word = if first == last { "row" } else { "rows" };
+                (format!("{word} {rows}{labels}:"), format!("state {}", path.states[first]))
+            })
+            .collect();
         let width = lines.iter().map(|(rows, _)| rows.chars().count()).max().unwrap_or(0);
         lines.iter().for_each(|(rows, state)| _ = writeln!(out, "{indent}{rows:width$} {state}"));
         if runs.len() > MAX_RUNS {
-            let _ = writeln!(out, "{indent}… and {} more runs (all of them: --path-output)", runs.len() - MAX_RUNS);
+            let _ = writeln!(
+                out,
+                "{indent}… and {} more runs (all of them: --path-output)",
+                runs.len() - MAX_RUNS
+            );
         }
     }
     if paths.len() > MAX_SEQUENCES {
-        let _ = writeln!(out, "  … and {} more sequences (all of them: --path-output)", paths.len() - MAX_SEQUENCES);
+        let _ = writeln!(
+            out,
+            "  … and {} more sequences (all of them: --path-output)",
+            paths.len() - MAX_SEQUENCES
+        );
     }
     out
 }

@@ -99,7 +99,8 @@ fn check_names(table: &Table, selection: &Selection, label: Option<&str>) -> Res
         if let Err(error) = table.column(name) {
             let known = table.columns().iter().map(|column| column.name.as_str());
             let near = known.min_by_key(|other| distance(name, other));
-            let hint = near.filter(|other| distance(name, other) <= 2).map(|n| format!("did you mean '{n}'?"));
+            let hint =
+                near.filter(|other| distance(name, other) <= 2).map(|n| format!("did you mean '{n}'?"));
             return Err(Failure::Message { text: error.to_string(), hint });
         }
     }
@@ -109,7 +110,9 @@ fn check_names(table: &Table, selection: &Selection, label: Option<&str>) -> Res
 /// The one column that is neither id nor input nor label.
 fn only_column(table: &Table, selection: &Selection, label: Option<&str>) -> Result<String, Failure> {
     let taken = |name: &String| {
-        Some(name) == selection.id.as_ref() || Some(name.as_str()) == label || selection.inputs.contains(name)
+        Some(name) == selection.id.as_ref()
+            || Some(name.as_str()) == label
+            || selection.inputs.contains(name)
     };
     let left: Vec<&String> = table.columns().iter().map(|c| &c.name).filter(|name| !taken(name)).collect();
     match left[..] {

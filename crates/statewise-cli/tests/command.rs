@@ -68,18 +68,34 @@ fn csv(text: &str) -> Table {
 fn two_gaussian_states_find_the_fall_of_the_nile_in_1899() {
     let scratch = Scratch::new("nile");
     let nile = series("nile.csv");
-    let (model, plot, path) = (scratch.path("nile.json"), scratch.path("nile.svg"), scratch.path("path.csv"));
+    let (model, plot, path) =
+        (scratch.path("nile.json"), scratch.path("nile.svg"), scratch.path("path.csv"));
     let report = stdout(&[
-        "fit", "gaussian-hmm", &nile, "--states", "2", "--label", "year", "--output", &model, "--plot",
-        &plot, "--path-output", &path,
+        "fit",
+        "gaussian-hmm",
+        &nile,
+        "--states",
+        "2",
+        "--label",
+        "year",
+        "--output",
+        &model,
+        "--plot",
+        &plot,
+        "--path-output",
+        &path,
     ]);
     assert!(report.contains("rows 0–27 (1871–1898):  state 1"), "{report}");
     assert!(report.contains("rows 28–99 (1899–1970): state 0"), "{report}");
-    for word in ["GaussianHMM", "emissions.means", "volume", "log-likelihood", "AIC", "dwell", "(converged)"] {
+    for word in
+        ["GaussianHMM", "emissions.means", "volume", "log-likelihood", "AIC", "dwell", "(converged)"]
+    {
         assert!(report.contains(word), "no {word} in\n{report}");
     }
     let svg = std::fs::read_to_string(&plot).unwrap();
-    assert!(svg.starts_with("<svg") && svg.contains("smoothed state probabilities") && svg.contains("1900"));
+    assert!(
+        svg.starts_with("<svg") && svg.contains("smoothed state probabilities") && svg.contains("1900")
+    );
 
     // What the command saved is what the library loads, and gives the same path again.
     let file = ModelFile::load(&model).unwrap();
@@ -102,8 +118,22 @@ fn three_poisson_states_reach_the_published_likelihood_of_the_earthquakes() {
     let quakes = series("earthquakes_major_yearly.csv");
     let model = scratch.path("model.json");
     let report = stdout(&[
-        "fit", "poisson-hmm", &quakes, "--states", "3", "--label", "year", "--restarts", "6", "--no-prior",
-        "--tolerance", "1e-12", "--iterations", "3000", "-o", &model,
+        "fit",
+        "poisson-hmm",
+        &quakes,
+        "--states",
+        "3",
+        "--label",
+        "year",
+        "--restarts",
+        "6",
+        "--no-prior",
+        "--tolerance",
+        "1e-12",
+        "--iterations",
+        "3000",
+        "-o",
+        &model,
     ]);
     assert!(report.contains("-328.527"), "{report}");
     let score = csv(&stdout(&["score", &model, &quakes]));
@@ -131,7 +161,19 @@ fn three_poisson_states_reach_the_published_likelihood_of_the_earthquakes() {
 fn results_do_not_depend_on_the_number_of_threads() {
     let quakes = series("earthquakes_major_yearly.csv");
     let fit = |threads| {
-        stdout(&["fit", "poisson-hmm", &quakes, "-k", "2", "--columns", "count", "--restarts", "3", "--threads", threads])
+        stdout(&[
+            "fit",
+            "poisson-hmm",
+            &quakes,
+            "-k",
+            "2",
+            "--columns",
+            "count",
+            "--restarts",
+            "3",
+            "--threads",
+            threads,
+        ])
     };
     assert_eq!(fit("1"), fit("2"));
 }
@@ -139,8 +181,22 @@ fn results_do_not_depend_on_the_number_of_threads() {
 #[test]
 fn text_columns_are_labels_in_every_command() {
     let scratch = Scratch::new("labels");
-    let text = |words: &[&str]| format!("day,sky\n{}", words.iter().enumerate().map(|(i, w)| format!("{i},{w}\n")).collect::<String>());
-    let many: Vec<&str> = (0..60).map(|i| if (i / 15) % 2 == 0 { ["sun", "sun", "fog"][i % 3] } else { ["rain", "rain", "fog"][i % 3] }).collect();
+    let text = |words: &[&str]| {
+        format!(
+            "day,sky\n{}",
+            words.iter().enumerate().map(|(i, w)| format!("{i},{w}\n")).collect::<String>()
+        )
+    };
+    let many: Vec<&str> =
+        (0..60)
+            .map(|i| {
+                if (i / 15) % 2 == 0 {
+                    ["sun", "sun", "fog"][i % 3]
+                } else {
+                    ["rain", "rain", "fog"][i % 3]
+                }
+            })
+            .collect();
     let data = scratch.write("sky.csv", &text(&many));
     let model = scratch.path("sky.json");
     let report = stdout(&["fit", "categorical-hmm", &data, "-k", "2", "--columns", "sky", "-o", &model]);
@@ -165,7 +221,9 @@ fn text_columns_are_labels_in_every_command() {
 #[test]
 fn an_id_column_makes_sequences() {
     let scratch = Scratch::new("ids");
-    let rows: String = (0..40).map(|i| format!("{},{}\n", ["b", "a"][i % 2], if i < 20 { i % 3 } else { 20 + i % 3 })).collect();
+    let rows: String = (0..40)
+        .map(|i| format!("{},{}\n", ["b", "a"][i % 2], if i < 20 { i % 3 } else { 20 + i % 3 }))
+        .collect();
     let data = scratch.write("ids.csv", &format!("who,x\n{rows}"));
     let model = scratch.path("ids.json");
     let report = stdout(&["fit", "poisson-hmm", &data, "-k", "2", "--id", "who", "-o", &model]);
@@ -178,7 +236,9 @@ fn an_id_column_makes_sequences() {
 #[test]
 fn inputs_drive_the_transitions_of_a_family_that_reads_none() {
     let scratch = Scratch::new("inputs");
-    let rows: String = (0..80).map(|i| format!("{},{}\n", if (i / 8) % 2 == 0 { 1 + i % 2 } else { 15 + i % 3 }, (i / 8) % 2)).collect();
+    let rows: String = (0..80)
+        .map(|i| format!("{},{}\n", if (i / 8) % 2 == 0 { 1 + i % 2 } else { 15 + i % 3 }, (i / 8) % 2))
+        .collect();
     let data = scratch.write("io.csv", &format!("y,u\n{rows}"));
     let model = scratch.path("io.json");
     let report = stdout(&["fit", "poisson-hmm", &data, "-k", "2", "--inputs", "u", "-o", &model]);
@@ -194,7 +254,9 @@ fn inputs_drive_the_transitions_of_a_family_that_reads_none() {
 #[test]
 fn one_family_a_column_is_written_with_a_plus() {
     let scratch = Scratch::new("channels");
-    let rows: String = (0..60).map(|i| format!("{}.{},{}\n", (i / 10) % 2 * 9, i % 7, ["low", "high"][(i / 10) % 2])).collect();
+    let rows: String = (0..60)
+        .map(|i| format!("{}.{},{}\n", (i / 10) % 2 * 9, i % 7, ["low", "high"][(i / 10) % 2]))
+        .collect();
     let data = scratch.write("mixed.csv", &format!("x,level\n{rows}"));
     let report = stdout(&["fit", "gaussian+categorical-hmm", &data, "-k", "2", "--columns", "x,level"]);
     assert!(report.contains("GaussianCategoricalHMM with 2 states"), "{report}");
@@ -206,12 +268,21 @@ fn hyper_parameters_are_set_by_name() {
     let scratch = Scratch::new("set");
     let model = scratch.path("sticky.json");
     let base = ["fit", "poisson-hmm", &quakes, "-k", "2", "--columns", "count", "-q", "-o", &model];
-    let sticky = [&base[..], &["--set", "transition_matrix_stickiness=50", "--set", "emission_prior_rate=0.5"]].concat();
+    let sticky =
+        [&base[..], &["--set", "transition_matrix_stickiness=50", "--set", "emission_prior_rate=0.5"]]
+            .concat();
     assert_eq!(stdout(&sticky), "");
     let text = std::fs::read_to_string(&model).unwrap();
-    assert!(text.contains("\"transition_matrix_stickiness\": 50") && text.contains("\"emission_prior_rate\": 0.5"));
+    assert!(
+        text.contains("\"transition_matrix_stickiness\": 50")
+            && text.contains("\"emission_prior_rate\": 0.5")
+    );
     let message = failure(&[&base[..], &["--set", "emission_prior_rat=1"]].concat(), 1);
-    assert!(message.contains("emission_prior_rat: this model has no such") && message.contains("emission_prior_rate"), "{message}");
+    assert!(
+        message.contains("emission_prior_rat: this model has no such")
+            && message.contains("emission_prior_rate"),
+        "{message}"
+    );
     let message = failure(&[&base[..], &["--set", "emission_prior_rate=-1"]].concat(), 1);
     assert!(message.contains("emission_prior_rate: found -1"), "{message}");
 }
@@ -226,7 +297,11 @@ fn mistakes_are_told_in_a_line_with_a_hint() {
         assert!(!message.contains("panicked"), "{message}");
     };
     told(&["fit", "gaussian-hm", &nile, "-k", "2"], 1, &["no model 'gaussian-hm'", "poisson-hmm"]);
-    told(&["fit", "gausian-hmm", &nile, "-k", "2", "--columns", "volume"], 1, &["no model", "gaussian-hmm"]);
+    told(
+        &["fit", "gausian-hmm", &nile, "-k", "2", "--columns", "volume"],
+        1,
+        &["no model", "gaussian-hmm"],
+    );
     told(&["fit", "gaussian-hmm", &nile, "-k", "2"], 1, &["year, volume", "--columns volume"]);
     told(&["fit", "gaussian-hmm", &nile, "-k", "2", "--columns", "volme"], 1, &["did you mean 'volume'"]);
     told(&["fit", "gaussian-hmm", &nile, "-k", "0", "--columns", "volume"], 1, &["num_states: found 0"]);
@@ -243,13 +318,19 @@ fn mistakes_are_told_in_a_line_with_a_hint() {
     stdout(&["fit", "poisson-hmm", &nile, "-k", "2", "--columns", "volume", "-q", "-o", &good]);
     let halves = scratch.write("halves.csv", "volume\n1.5\n");
     told(&["decode", &good, &halves], 1, &["emissions row 0, column 0: found 1.5"]);
-    told(&["fit", "poisson-hmm", &nile, "-k", "2", "--columns", "volume", "-o", "/no/such/dir/m.json"], 1, &["/no/such/dir/m.json"]);
+    told(
+        &["fit", "poisson-hmm", &nile, "-k", "2", "--columns", "volume", "-o", "/no/such/dir/m.json"],
+        1,
+        &["/no/such/dir/m.json"],
+    );
 }
 
 #[test]
 fn help_lists_commands_and_examples() {
     let help = stdout(&["--help"]);
-    for command in ["fit", "decode", "smooth", "filter", "score", "forecast", "sample", "inspect", "Examples:"] {
+    for command in
+        ["fit", "decode", "smooth", "filter", "score", "forecast", "sample", "inspect", "Examples:"]
+    {
         assert!(help.contains(command), "{help}");
     }
     assert!(stdout(&["fit", "--help"]).contains("--set <KEY=VALUE>"));

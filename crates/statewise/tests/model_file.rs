@@ -91,7 +91,9 @@ fn every_kind_of_damage_is_told() {
     assert!(replaced("\"name\": ", "\"nom\": ").contains("unknown field `nom`"));
     assert!(replaced("\"kind\": \"hmm\"", "\"kind\": \"hmn\"").contains("unknown variant `hmn`"));
     assert!(replaced("\"num_states\": 2", "\"num_states\": 0").contains("num_states"));
-    assert!(replaced("\"num_states\": 2", "\"num_states\": 4000000000").contains("num_states of 4000000000"));
+    assert!(
+        replaced("\"num_states\": 2", "\"num_states\": 4000000000").contains("num_states of 4000000000")
+    );
     assert!(replaced("\"num_states\": 2", "\"num_states\": 3").contains("expected"));
     assert!(replaced("\"emission_dim\": 1", "\"emission_dims\": 1").contains("emission_dims"));
     assert!(replaced("\"probs\": [", "\"probs\": [0.1, ").contains("params.initial.probs"));
@@ -122,7 +124,9 @@ fn every_truncation_is_an_error() {
 fn parameters_that_do_not_fit_are_not_written() {
     let mut file = poisson(2, 1, 0);
     file.params.arrays_mut()[2].values_mut()[0] = f64::NAN;
-    assert!(matches!(file.to_json(), Err(Error::Argument { argument, .. }) if argument == "emissions.rates"));
+    assert!(
+        matches!(file.to_json(), Err(Error::Argument { argument, .. }) if argument == "emissions.rates")
+    );
 }
 
 #[test]

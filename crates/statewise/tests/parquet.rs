@@ -13,7 +13,8 @@ fn file(name: &str) -> PathBuf {
 #[test]
 fn every_flat_type_is_read_with_its_nulls() {
     let table = Table::read_parquet(file("types.parquet")).unwrap();
-    let cells = |name: &str| (0..4).map(|row| table.column(name).unwrap().values.cell(row)).collect::<Vec<_>>();
+    let cells =
+        |name: &str| (0..4).map(|row| table.column(name).unwrap().values.cell(row)).collect::<Vec<_>>();
     assert_eq!(table.num_rows(), 4);
     assert_eq!(cells("double"), ["1.5", "", "-3.25", "1e300"]);
     assert_eq!(cells("single"), ["0.5", "1.5", "", "2.5"]);

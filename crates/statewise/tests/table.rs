@@ -90,11 +90,11 @@ fn rows_are_grouped_by_the_first_appearance_of_their_id() {
 fn selections_that_do_not_fit_are_told() {
     let table = read("id,x,u\n1,1,1\n,2,2\n");
     let refuse = |selection: Selection| table.dataset(&selection).unwrap_err().to_string();
+    assert_eq!(refuse(select(&["y"], None)), "column 'y': found no such column, expected one of id, x, u");
     assert_eq!(
-        refuse(select(&["y"], None)),
-        "column 'y': found no such column, expected one of id, x, u"
+        refuse(select(&["x"], Some("id"))),
+        "column 'id', row 2: found no entry, expected an id in every row"
     );
-    assert_eq!(refuse(select(&["x"], Some("id"))), "column 'id', row 2: found no entry, expected an id in every row");
     assert!(refuse(select(&["x", "x"], None)).contains("chosen twice"));
     assert!(refuse(select(&[], None)).contains("at least one column"));
     assert!(read("x\n").dataset(&select(&["x"], None)).unwrap_err().to_string().contains("no time steps"));
@@ -104,7 +104,10 @@ fn selections_that_do_not_fit_are_told() {
 #[test]
 fn long_ids_stay_apart() {
     let table = read("id,x\n9007199254740993,1\n9007199254740992,2\n");
-    assert_eq!(table.dataset(&select(&["x"], Some("id"))).unwrap().ids, ["9007199254740993", "9007199254740992"]);
+    assert_eq!(
+        table.dataset(&select(&["x"], Some("id"))).unwrap().ids,
+        ["9007199254740993", "9007199254740992"]
+    );
     assert_eq!(numbers(&read("x\n1e300\n-18014398509481984\n"), "x"), [1e300, -18014398509481984.0]);
 }
 
