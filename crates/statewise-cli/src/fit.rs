@@ -1,11 +1,7 @@
 //! `statewise fit`: read, start, fit, report, save.
 
-use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
-use std::path::Path;
-use std::sync::Mutex;
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use statewise::Seed;
 use statewise::data::{Column, Selection, Table, Values};
@@ -13,7 +9,6 @@ use statewise::learn::{
     Em, FitReport, Progress, fit_restarts, information_criteria, order_by_parameter, permute_params,
 };
 use statewise::model::hmm::{Hmm, Start};
-use statewise::output::ModelFile;
 use statewise::params::{Params, Properties};
 
 use crate::args::{FitArgs, Method};
@@ -21,17 +16,19 @@ use crate::failure::Failure;
 use crate::model::{self, Request};
 use crate::output::{results, write_table, write_text};
 use crate::plot;
+use crate::progress::ProgressLine;
 use crate::report;
+use crate::saved::model_file;
 use crate::source::Source;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// A model with the parameters it was fitted to have.
-struct Fitted {
-    hmm: Hmm,
-    name: String,
-    properties: Properties,
-    report: FitReport,
+pub(crate) struct Fitted {
+    pub(crate) hmm: Hmm,
+    pub(crate) name: String,
+    pub(crate) properties: Properties,
+    pub(crate) report: FitReport,
 }
 
 pub(crate) fn run(args: &FitArgs) -> Result<(), Failure> {
@@ -155,47 +152,6 @@ fn check_text(source: &Source, hmm: &Hmm, model: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One line on the terminal, renewed ten times a second.
-struct ProgressLine {
-    shown: bool,
-    num_starts: usize,
-    last: Mutex<Option<Instant>>,
-}
-
-impl ProgressLine {
-    fn new(quiet: bool, num_starts: usize) -> Self {
-        ProgressLine {
-            shown: !quiet && std::io::stderr().is_terminal(),
-            num_starts,
-            last: Mutex::new(None),
-        }
-    }
-
-    fn show(&self, start: usize, progress: Progress<'_>) {
-        let Ok(mut last) = self.last.lock() else { return };
-        if !self.shown || last.is_some_and(|last| last.elapsed() < Duration::from_millis(100)) {
-            return;
-        }
-        *last = Some(Instant::now());
-        let which = if self.num_starts > 1 {
-            format!("start {}/{}, ", start + 1, self.num_starts)
-        } else {
-            String::new()
-        };
-        let (iteration, num_iters) = (progress.iteration + 1, progress.num_iters);
-        eprint!(
-            "\r\x1b[2Kfitting: {which}iteration {iteration}/{num_iters}, log probability {:.6}",
-            progress.log_prob
-        );
-    }
-
-    fn clear(&self) {
-        if self.shown {
-            eprint!("\r\x1b[2K");
-        }
-    }
-}
-
 /// The whole report.
 fn describe(args: &FitArgs, source: &Source, fitted: &Fitted, states: &[u32]) -> Result<String, Failure> {
     let Fitted { hmm, name, properties, report } = fitted;
@@ -281,54 +237,4 @@ pub(crate) fn state_columns(num_states: usize, probs: &[f64]) -> Vec<Column> {
 
 pub(crate) fn numbers(values: impl Iterator<Item = f64>) -> Values {
     Values::Numbers(values.collect())
-}
-
-/// The file that later commands read, with the names of the columns and labels.
-fn model_file(args: &FitArgs, source: &Source, fitted: &Fitted) -> Result<ModelFile, Failure> {
-    let Fitted { hmm, name, properties, report } = fitted;
-    let mut file = ModelFile::hmm(name, hmm, report.params.clone());
-    file.properties = properties.clone();
-    let json = |value: serde_json::Value| value.to_string();
-    let mut notes = BTreeMap::from([
-        ("statewise", env!("CARGO_PKG_VERSION").to_owned()),
-        ("data", args.file.display().to_string()),
-        ("columns", json(source.selection.columns.clone().into())),
-        ("log_probability", report.final_log_prob().map_or_else(String::new, |x| x.to_string())),
-        ("iterations", report.iterations().to_string()),
-        ("converged", report.converged.to_string()),
-        ("prior", (!args.no_prior).to_string()),
-        ("seed", args.seed.to_string()),
-    ]);
-    if let Some(id) = &source.selection.id {
-        notes.insert("id", id.clone());
-    }
-    if !source.selection.inputs.is_empty() {
-        notes.insert("inputs", json(source.selection.inputs.clone().into()));
-    }
-    if !source.data.labels.is_empty() {
-        notes.insert("labels", json(serde_json::json!(source.data.labels)));
-    }
-    file.provenance = notes.into_iter().map(|(key, note)| (key.to_owned(), note)).collect();
-    Ok(file)
-}
-
-/// The columns and labels that a model file remembers.
-pub(crate) fn remembered(file: &ModelFile) -> Selection {
-    fn list<T: serde::de::DeserializeOwned + Default>(file: &ModelFile, key: &str) -> T {
-        file.provenance.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-    }
-    Selection {
-        columns: list(file, "columns"),
-        id: file.provenance.get("id").cloned(),
-        inputs: list(file, "inputs"),
-        labels: list(file, "labels"),
-    }
-}
-
-/// Reads a model file with what it remembers.
-pub(crate) fn load(path: &Path) -> Result<(ModelFile, Hmm, Selection), Failure> {
-    let file = ModelFile::load(path)?;
-    let hmm = file.build_hmm()?;
-    let selection = remembered(&file);
-    Ok((file, hmm, selection))
 }

@@ -9,8 +9,9 @@ use statewise::params::Params;
 
 use crate::args::{ColumnArgs, DataArgs, DecodeArgs, ForecastArgs, SampleArgs};
 use crate::failure::Failure;
-use crate::fit::{describe_path, load, numbers, state_columns};
+use crate::fit::{describe_path, numbers, state_columns};
 use crate::output::{results, write_table};
+use crate::saved::load;
 use crate::source::Source;
 
 /// A model with data for it.

@@ -6,8 +6,8 @@ use statewise::output::ModelSpec;
 
 use crate::args::InspectArgs;
 use crate::failure::Failure;
-use crate::fit::load;
 use crate::report;
+use crate::saved::load;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
     let (file, hmm, selection) = load(&args.model)?;

@@ -10,7 +10,9 @@ mod inspect;
 mod model;
 mod output;
 mod plot;
+mod progress;
 mod report;
+mod saved;
 mod source;
 
 use std::process::ExitCode;

@@ -335,3 +335,35 @@ fn help_lists_commands_and_examples() {
     }
     assert!(stdout(&["fit", "--help"]).contains("--set <KEY=VALUE>"));
 }
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_was_reached() {
+    let scratch = Scratch::new("interrupt");
+    let rows: String = (0..20_000).map(|i| format!("{}\n", (i * 7919) % 101)).collect();
+    let data = scratch.write("long.csv", &format!("y\n{rows}"));
+    let model = scratch.path("model.json");
+    let child = Command::new(env!("CARGO_BIN_EXE_statewise"))
+        .args([
+            "fit",
+            "poisson-hmm",
+            &data,
+            "-k",
+            "12",
+            "--iterations",
+            "1000000",
+            "--tolerance",
+            "0",
+            "-o",
+            &model,
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("(interrupted)"));
+    assert!(ModelFile::load(&model).is_ok());
+}

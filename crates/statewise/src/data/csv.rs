@@ -157,7 +157,7 @@ fn is_missing(field: &str) -> bool {
 
 /// Whether a whole number is one that a double holds.
 fn is_exact(field: &str, number: f64) -> bool {
-    number.abs() <= 9_007_199_254_740_992.0
+    number.abs() < 9_007_199_254_740_992.0
         || field.parse::<i128>().is_ok_and(|whole| whole == number as i128)
         || field.bytes().any(|b| !b.is_ascii_digit() && !b"+-".contains(&b))
 }
