@@ -17,7 +17,7 @@ use crate::model::{self, Request};
 use crate::output::{results, write_table, write_text};
 use crate::plot;
 use crate::progress::ProgressLine;
-use crate::report;
+use crate::report::{self, Names};
 use crate::saved::model_file;
 use crate::source::Source;
 
@@ -171,7 +171,11 @@ fn describe(args: &FitArgs, source: &Source, fitted: &Fitted, states: &[u32]) ->
             labels.iter().enumerate().map(|(i, label)| format!("{i} = {label}")).collect();
         out += &format!("labels of {name}: {}\n\n", list.join(", "));
     }
-    out += &report::parameters(hmm.schema(), &report.params, columns);
+    out += &report::parameters(
+        hmm.schema(),
+        &report.params,
+        &Names { columns, labels: &source.data.labels },
+    );
     let how = match (report.converged, report.interrupted) {
         (true, _) => "converged",
         (_, true) => "interrupted",

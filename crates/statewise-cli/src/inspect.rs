@@ -6,7 +6,7 @@ use statewise::output::ModelSpec;
 
 use crate::args::InspectArgs;
 use crate::failure::Failure;
-use crate::report;
+use crate::report::{self, Names};
 use crate::saved::load;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
@@ -21,7 +21,11 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
         }
     }
     out.push('\n');
-    out += &report::parameters(hmm.schema(), &file.params, &selection.columns);
+    out += &report::parameters(
+        hmm.schema(),
+        &file.params,
+        &Names { columns: &selection.columns, labels: &selection.labels },
+    );
     for (spec, property) in hmm.schema().iter().zip(&file.properties.0) {
         if !property.trainable {
             out += &format!("fixed: {}\n", spec.path);

@@ -1,5 +1,6 @@
 //! Reports for reading: aligned tables of parameters, and paths as runs of equal states.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use statewise::params::{Array, ParamSpec, Params};
@@ -10,25 +11,33 @@ const MAX_RUNS: usize = 40;
 /// Sequences shown before the rest is only counted.
 const MAX_SEQUENCES: usize = 12;
 
+/// What the axes of parameters are called.
+pub(crate) struct Names<'a> {
+    /// The columns of the emissions.
+    pub(crate) columns: &'a [String],
+    /// The labels of text columns.
+    pub(crate) labels: &'a BTreeMap<String, Vec<String>>,
+}
+
 /// All parameters, one aligned table for each.
-pub(crate) fn parameters(schema: &[ParamSpec], params: &Params, columns: &[String]) -> String {
+pub(crate) fn parameters(schema: &[ParamSpec], params: &Params, names: &Names<'_>) -> String {
     let mut out = String::new();
     for (spec, array) in schema.iter().zip(params.arrays()).filter(|(_, array)| !array.values().is_empty())
     {
         let _ = writeln!(out, "{}", spec.path);
-        blocks(spec, array, columns, &mut out);
+        blocks(spec, array, names, &mut out);
         out.push('\n');
     }
     out
 }
 
 /// An array as matrices of its last two axes, each with a heading where there are several.
-fn blocks(spec: &ParamSpec, array: &Array, columns: &[String], out: &mut String) {
+fn blocks(spec: &ParamSpec, array: &Array, names: &Names<'_>, out: &mut String) {
     let shape = array.shape();
     let decimals = decimals(array.values());
     let leading = shape.len().saturating_sub(2);
     let size: usize = shape[leading..].iter().product();
-    let labels = |axis: usize| axis_labels(spec, shape, axis, columns);
+    let labels = |axis: usize| axis_labels(spec, shape, axis, names);
     for (index, block) in array.values().chunks_exact(size.max(1)).enumerate() {
         if leading > 0 {
             let _ = writeln!(out, "  {}", heading(&shape[..leading], index, spec.state_axes));
@@ -60,14 +69,18 @@ fn heading(shape: &[usize], mut index: usize, state_axes: usize) -> String {
 }
 
 /// What the entries of an axis are called.
-fn axis_labels(spec: &ParamSpec, shape: &[usize], axis: usize, columns: &[String]) -> Vec<String> {
+fn axis_labels(spec: &ParamSpec, shape: &[usize], axis: usize, names: &Names<'_>) -> Vec<String> {
     let n = shape[axis];
+    // Classes are the last axis; their labels are known if one text column alone has so many.
+    let mut lists = names.labels.values().filter(|list| axis + 1 == shape.len() && list.len() == n);
+    let classes = lists.next().filter(|_| lists.next().is_none());
     let numbered = |word: &str| (0..n).map(|i| format!("{word}{i}")).collect();
     match axis {
         0 if spec.state_axes == 2 => numbered("from "),
         1 if spec.state_axes == 2 => numbered("to "),
         0 if spec.state_axes >= 1 => numbered("state "),
-        _ if n == columns.len() => columns.to_vec(),
+        _ if n == names.columns.len() => names.columns.to_vec(),
+        _ if classes.is_some() => classes.cloned().unwrap_or_default(),
         _ => numbered(""),
     }
 }

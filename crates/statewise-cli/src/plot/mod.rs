@@ -174,6 +174,9 @@ fn series(
         .label_style(text(12).color(&FAINT))
         .draw()?;
     separators(&mut chart, axis, low - pad, high + pad)?;
+    if column == 0 {
+        sequence_names(&mut chart, axis, &source.data.ids, high + pad)?;
+    }
 
     if let Some(levels) = levels {
         for run in &runs {
@@ -186,10 +189,13 @@ fn series(
             )])?;
         }
     }
+    // Between labels there is nothing to connect.
+    let connected = labels.is_none();
     let line = |from: &std::ops::Range<usize>| from.clone().map(|t| (axis.x[t], y[t])).collect::<Vec<_>>();
-    for points in axis.sequences.iter().map(line) {
+    for points in axis.sequences.iter().filter(|_| connected).map(line) {
         for piece in points.split(|(_, y)| y.is_nan()).filter(|piece| piece.len() > 1) {
-            chart.draw_series([PathElement::new(piece.to_vec(), LINE.stroke_width(1))])?;
+            let style = LINE.mix(if y.len() > 600 { 0.6 } else { 1.0 }).stroke_width(1);
+            chart.draw_series([PathElement::new(piece.to_vec(), style)])?;
         }
     }
     let size = match y.len() {
@@ -266,6 +272,22 @@ fn separators(chart: &mut Chart<'_, '_>, axis: &Axis, low: f64, high: f64) -> Dr
     for range in axis.sequences.iter().skip(1) {
         let (left, _) = axis.band(range.start, range.start);
         chart.draw_series([PathElement::new([(left, low), (left, high)], INK.mix(0.5).stroke_width(1))])?;
+    }
+    Ok(())
+}
+
+/// The ids of sequences that are wide enough for them, inside the panel at its top.
+fn sequence_names(chart: &mut Chart<'_, '_>, axis: &Axis, ids: &[String], top: f64) -> Drawn {
+    let style = text(11).color(&FAINT).pos(anchor(HPos::Left, VPos::Top));
+    for (range, id) in axis.sequences.iter().zip(ids) {
+        let (left, right) = axis.band(range.start, range.end - 1);
+        let from = chart.backend_coord(&(left, top));
+        let room = chart.backend_coord(&(right, top)).0 - from.0;
+        if 7 * id.chars().count() as i32 + 6 < room {
+            let place = chart.plotting_area().strip_coord_spec();
+            let (x, y) = place.get_base_pixel();
+            place.draw(&Text::new(id.clone(), (from.0 - x + 4, from.1 - y + 3), style.clone()))?;
+        }
     }
     Ok(())
 }
