@@ -67,8 +67,8 @@ pub(crate) struct FitArgs {
     /// Most EM iterations
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) iterations: usize,
-    /// Stop when an iteration gains less than this times 1 + |log probability|
-    #[arg(long, value_name = "X", default_value_t = 1e-8)]
+    /// Stop when an iteration gains less than this times 1 + |log probability|; negative: never
+    #[arg(long, value_name = "X", default_value_t = 1e-8, allow_negative_numbers = true)]
     pub(crate) tolerance: f64,
     /// Fits from different starts, of which the best is kept
     #[arg(long, value_name = "N", default_value_t = 1)]

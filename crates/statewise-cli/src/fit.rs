@@ -65,6 +65,12 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Failure> {
 }
 
 fn fit(args: &FitArgs, source: &Source) -> Result<Fitted, Failure> {
+    // A second Ctrl-C ends the program at once.
+    let _ = ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    });
     let data = &source.data.dataset;
     let classes: Vec<usize> = (0..data.width())
         .map(|c| match source.data.labels.get(&source.selection.columns[c]) {
@@ -97,12 +103,6 @@ fn fit(args: &FitArgs, source: &Source) -> Result<Fitted, Failure> {
     }
     let em = Em { num_iters: args.iterations, tolerance: Some(args.tolerance), prior: !args.no_prior };
     let properties = Properties::trainable(hmm.schema());
-    // A second Ctrl-C ends the program at once.
-    let _ = ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
     let progress = ProgressLine::new(args.quiet, starts.len());
     let observe = |start: usize, seen: Progress<'_>| {
         progress.show(start, seen);
@@ -171,11 +171,8 @@ fn describe(args: &FitArgs, source: &Source, fitted: &Fitted, states: &[u32]) ->
             labels.iter().enumerate().map(|(i, label)| format!("{i} = {label}")).collect();
         out += &format!("labels of {name}: {}\n\n", list.join(", "));
     }
-    out += &report::parameters(
-        hmm.schema(),
-        &report.params,
-        &Names { columns, labels: &source.data.labels },
-    );
+    out +=
+        &report::parameters(hmm.schema(), &report.params, &Names { columns, labels: &source.data.labels });
     let how = match (report.converged, report.interrupted) {
         (true, _) => "converged",
         (_, true) => "interrupted",
