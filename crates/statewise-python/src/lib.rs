@@ -1,0 +1,37 @@
+//! `statewise._native`: the Rust library for the Python package, which is its only caller.
+//!
+//! Conversion only. Arrays are taken and given without copies where memory allows, engines run
+//! without the GIL, and every error becomes `statewise.StatewiseError`.
+#![allow(missing_docs, reason = "docstrings are for Python; the crate is not published")]
+
+mod chain;
+mod convert;
+mod infer;
+mod learn;
+mod model;
+mod stream;
+mod threads;
+
+use pyo3::prelude::*;
+
+/// Private: use the functions and classes of `statewise`.
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::chain::{
+        chain_filter, chain_pairwise, chain_sample_paths, chain_smoother, chain_viterbi,
+    };
+    #[pymodule_export]
+    use super::infer::{
+        filter, fixed_lag_smoother, forecast, k_best_states, log_prob, marginal_log_prob,
+        most_likely_states, pairwise, posterior_sample, sample, smoother,
+    };
+    #[pymodule_export]
+    use super::learn::{e_step, fit_em, fit_em_with, log_prior_gradient, m_step, score};
+    #[pymodule_export]
+    use super::model::Hmm;
+    #[pymodule_export]
+    use super::stream::OnlineFilter;
+    #[pymodule_export]
+    use super::threads::{forget_threads, groups, num_threads, set_num_threads};
+}
