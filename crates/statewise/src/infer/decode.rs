@@ -23,7 +23,7 @@ impl Hmm {
         let log_probs = threads::map_sequences(data, slices, Workspace::default, |workspace, n, path| {
             lowered
                 .with_chain(data.sequence(n), |chain| discrete::viterbi(chain, workspace, path))
-                .map_err(|source| Error::Chain { sequence: n, source })
+                .map_err(Error::in_sequence(n))
         })?;
         Ok((paths, log_probs))
     }
@@ -51,7 +51,7 @@ impl Hmm {
             |(), n, ()| {
                 lowered
                     .with_chain(data.sequence(n), |chain| discrete::k_best(chain, count))
-                    .map_err(|source| Error::Chain { sequence: n, source })
+                    .map_err(Error::in_sequence(n))
             },
         )
     }

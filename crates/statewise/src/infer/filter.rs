@@ -43,7 +43,7 @@ impl Hmm {
                     .with_chain(data.sequence(n), |chain| {
                         discrete::filter(chain, workspace, filtered, Some(predicted))
                     })
-                    .map_err(|source| Error::Chain { sequence: n, source })
+                    .map_err(Error::in_sequence(n))
             },
         )?;
         Ok(Filtered { marginal_loglik, filtered_probs, predicted_probs })
@@ -61,7 +61,7 @@ impl Hmm {
         threads::map_sequences(data, items, Workspace::default, |workspace, n, ()| {
             lowered
                 .with_chain(data.sequence(n), |chain| discrete::marginal_loglik(chain, workspace))
-                .map_err(|source| Error::Chain { sequence: n, source })
+                .map_err(Error::in_sequence(n))
         })
     }
 }

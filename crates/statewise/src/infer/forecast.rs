@@ -62,7 +62,7 @@ impl Hmm {
                 let mut filtered = vec![0.0; num_steps * k];
                 lowered
                     .with_chain(past, |chain| discrete::filter(chain, workspace, &mut filtered, None))
-                    .map_err(|source| Error::Chain { sequence: n, source })?;
+                    .map_err(Error::in_sequence(n))?;
 
                 let mut emissions = past.emissions.to_vec();
                 emissions.resize((num_steps + horizon) * width, 0.0);

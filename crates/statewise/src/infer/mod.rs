@@ -1,6 +1,7 @@
 //! Inference: one verb a file. Results of all sequences lie one after another, in the rows of the
 //! dataset.
 
+mod chain;
 mod decode;
 mod filter;
 mod forecast;

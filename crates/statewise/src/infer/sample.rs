@@ -82,7 +82,7 @@ impl Hmm {
                 .with_chain(sequence, |chain| {
                     discrete::sample_paths(chain, workspace, num_samples, &mut uniform, &mut paths)
                 })
-                .map_err(|source| Error::Chain { sequence: n, source })?;
+                .map_err(Error::in_sequence(n))?;
             Ok(paths)
         })
     }

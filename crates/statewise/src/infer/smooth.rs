@@ -51,7 +51,7 @@ impl Hmm {
             threads::map_sequences(data, slices.collect(), Workspace::default, |workspace, n, out| {
                 lowered
                     .with_chain(data.sequence(n), |chain| discrete::smooth(chain, workspace, out))
-                    .map_err(|source| Error::Chain { sequence: n, source })
+                    .map_err(Error::in_sequence(n))
             })?;
         Ok(Smoothed { marginal_loglik, filtered_probs, predicted_probs, smoothed_probs, trans_probs })
     }
@@ -71,7 +71,7 @@ impl Hmm {
             let mut keep = |t: usize, xi: &[f64]| pairs[(t - 1) * size..t * size].copy_from_slice(xi);
             lowered
                 .with_chain(sequence, |chain| discrete::pairwise(chain, workspace, &mut keep))
-                .map_err(|source| Error::Chain { sequence: n, source })?;
+                .map_err(Error::in_sequence(n))?;
             Ok(pairs)
         })
     }
@@ -88,7 +88,7 @@ impl Hmm {
         threads::map_sequences(data, slices, Workspace::default, |workspace, n, out| {
             lowered
                 .with_chain(data.sequence(n), |chain| discrete::fixed_lag(chain, workspace, lag, out))
-                .map_err(|source| Error::Chain { sequence: n, source })
+                .map_err(Error::in_sequence(n))
         })?;
         Ok(smoothed)
     }

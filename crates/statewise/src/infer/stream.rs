@@ -1,6 +1,5 @@
 //! Filtering one observation at a time, with nothing kept but the last belief.
 
-use serde::{Deserialize, Serialize};
 use statewise_kernels::discrete::{OnlineFilter as Engine, OnlineState};
 
 use crate::data::{Dataset, Sequence};
@@ -20,17 +19,11 @@ pub struct OnlineFilter<'a> {
 }
 
 /// All that a filter needs to go on later or elsewhere.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FilterState {
-    /// p(z_t | y_{1:t}) up to scale, \[K\].
-    pub weights: Vec<f64>,
-    /// The logarithm of the scale, as a whole number of halvings and a sum of shifts.
-    pub halvings: i64,
-    /// Σ of the shifts of all log-likelihoods so far.
-    pub shift: f64,
-    /// Observations so far.
-    pub num_steps: usize,
-    /// The last rows that the emission family looks back on.
+    /// The belief, and the scale of its weights.
+    pub belief: OnlineState,
+    /// The last rows that the emission family looks back on, oldest first.
     pub emissions: Vec<f64>,
     /// Their inputs.
     pub inputs: Vec<f64>,
@@ -43,7 +36,7 @@ impl Hmm {
     /// Parameters that do not fit.
     pub fn online_filter<'a>(&'a self, params: &'a Params) -> Result<OnlineFilter<'a>> {
         let lowered = self.lower(params)?;
-        let engine = Engine::new(lowered.initial(), self.num_states());
+        let engine = Engine::new(lowered.initial(), self.num_states()).map_err(Error::in_sequence(0))?;
         Ok(OnlineFilter { hmm: self, lowered, engine, emissions: Vec::new(), inputs: Vec::new() })
     }
 }
@@ -78,7 +71,7 @@ impl OnlineFilter<'_> {
         let t = self.engine.num_steps();
         match self.engine.update((t > 0).then_some(&matrix[..]), &log_b) {
             Ok(log_prob) => {
-                let surplus = (last + 1).saturating_sub(self.hmm.emission().memory());
+                let surplus = (last + 1).saturating_sub(self.hmm.emission().num_lags());
                 self.emissions.drain(..surplus * width);
                 self.inputs.drain(..surplus * input_dim);
                 Ok(log_prob)
@@ -86,13 +79,13 @@ impl OnlineFilter<'_> {
             Err(source) => {
                 self.emissions.truncate(kept.0);
                 self.inputs.truncate(kept.1);
-                Err(Error::Chain { sequence: 0, source })
+                Err(Error::in_sequence(0)(source))
             }
         }
     }
 
     /// p(z_t = k | y_{1:t}), \[K\]; π before the first observation.
-    pub fn filtered_probs(&self) -> Vec<f64> {
+    pub fn filtered_probs(&self) -> &[f64] {
         self.engine.filtered()
     }
 
@@ -111,7 +104,7 @@ impl OnlineFilter<'_> {
             ));
         }
         let mut out = vec![0.0; horizon * k];
-        let mut previous = self.filtered_probs();
+        let mut previous = self.filtered_probs().to_vec();
         let mut matrix = vec![0.0; k * k];
         for (h, row) in out.chunks_exact_mut(k).enumerate() {
             if h == 0 && self.engine.num_steps() == 0 {
@@ -139,9 +132,11 @@ impl OnlineFilter<'_> {
 
     /// All that is needed to go on later.
     pub fn state(&self) -> FilterState {
-        let OnlineState { weights, halvings, shift, num_steps } = self.engine.state();
-        let (emissions, inputs) = (self.emissions.clone(), self.inputs.clone());
-        FilterState { weights, halvings, shift, num_steps, emissions, inputs }
+        FilterState {
+            belief: self.engine.state(),
+            emissions: self.emissions.clone(),
+            inputs: self.inputs.clone(),
+        }
     }
 
     /// Goes on from a saved state (of a filter with the same model).
@@ -151,14 +146,14 @@ impl OnlineFilter<'_> {
     pub fn restore(&mut self, state: &FilterState) -> Result<()> {
         let (k, width, input_dim) =
             (self.hmm.num_states(), self.hmm.emission_width(), self.hmm.input_dim());
-        if state.weights.len() != k || state.weights.iter().any(|w| !(w.is_finite() && *w >= 0.0)) {
+        let rows = state.emissions.len() / width;
+        if state.belief.filtered.len() != k {
             return Err(Error::argument(
-                "state.weights",
-                state.weights.len(),
-                format!("{k} weights of at least 0"),
+                "state.belief",
+                state.belief.filtered.len(),
+                format!("{k} states"),
             ));
         }
-        let rows = state.emissions.len() / width;
         if state.emissions.len() != rows * width || state.inputs.len() != rows * input_dim {
             return Err(Error::argument(
                 "state.emissions",
@@ -166,8 +161,7 @@ impl OnlineFilter<'_> {
                 format!("rows of {width}"),
             ));
         }
-        let FilterState { weights, halvings, shift, num_steps, .. } = state.clone();
-        self.engine = Engine::from_state(OnlineState { weights, halvings, shift, num_steps });
+        self.engine = Engine::from_state(state.belief.clone()).map_err(Error::in_sequence(0))?;
         self.emissions.clone_from(&state.emissions);
         self.inputs.clone_from(&state.inputs);
         Ok(())

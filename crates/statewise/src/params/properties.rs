@@ -7,8 +7,10 @@ use crate::error::{Error, Result};
 
 /// What learning may do with one parameter array.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ParamProperties {
     /// Whether learning may change the array at all.
+    #[serde(default = "default_trainable")]
     pub trainable: bool,
     /// Entries that learning may change, in row-major order; `None`: all of them.
     ///
@@ -18,6 +20,10 @@ pub struct ParamProperties {
     /// Groups of entries of the first axis (states) that share their values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tied: Vec<Vec<usize>>,
+}
+
+fn default_trainable() -> bool {
+    true
 }
 
 impl Default for ParamProperties {

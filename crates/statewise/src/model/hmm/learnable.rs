@@ -105,7 +105,7 @@ impl Hmm {
                 total.values[parts.transitions.clone()].iter_mut().zip(&stats).for_each(|(s, x)| *s += x);
                 loglik
             };
-            let loglik = loglik.map_err(|source| Error::Chain { sequence: n, source })?;
+            let loglik = loglik.map_err(Error::in_sequence(n))?;
             total.marginal_loglik += weight * loglik;
             total.num_sequences += weight;
             total.num_steps += weight * sequence.num_steps() as f64;

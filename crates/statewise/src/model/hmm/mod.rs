@@ -21,7 +21,7 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::params::{Array, ParamSpec, Params, Properties};
 use emission::{Emission, EmissionSpec};
-use transition::{Transition, TransitionSpec};
+use transition::{StandardTransitions, Transition, TransitionSpec};
 
 /// What a hidden Markov model is made of, without parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,19 @@ pub struct HmmSpec {
     pub transitions: TransitionSpec,
     /// The observations given a state.
     pub emissions: EmissionSpec,
+}
+
+impl HmmSpec {
+    /// The default initial distribution and one transition matrix around these emissions.
+    pub fn new(emissions: impl Into<EmissionSpec>) -> Self {
+        let emissions = emissions.into();
+        let num_states = emissions.num_states();
+        HmmSpec {
+            initial: InitialState::new(num_states),
+            transitions: TransitionSpec::Standard(StandardTransitions::new(num_states)),
+            emissions,
+        }
+    }
 }
 
 /// How parameters are started where no values are given.

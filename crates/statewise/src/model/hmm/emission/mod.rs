@@ -5,16 +5,41 @@
 //! over rows, sequences, threads and machines), and maximises or differentiates the expected
 //! complete log-likelihood as a function of those statistics.
 
+mod bernoulli;
+mod categorical;
+mod channels;
+mod circular;
+mod class_probs;
+mod entrywise;
+mod exponential;
+mod gamma;
+mod gamma_shape;
+mod log_normal;
+mod multinomial;
+mod negative_binomial;
 mod poisson;
+mod priors;
 mod spec;
+mod von_mises;
+mod zero_inflated_poisson;
 
 use std::fmt::Debug;
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 
+pub use bernoulli::Bernoulli;
+pub use categorical::Categorical;
+pub use channels::Channels;
+pub use exponential::Exponential;
+pub use gamma::Gamma;
+pub use log_normal::LogNormal;
+pub use multinomial::Multinomial;
+pub use negative_binomial::NegativeBinomial;
 pub use poisson::Poisson;
 pub use spec::EmissionSpec;
+pub use von_mises::VonMises;
+pub use zero_inflated_poisson::ZeroInflatedPoisson;
 
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
@@ -35,8 +60,8 @@ pub trait Emission: Debug + Send + Sync {
         0
     }
 
-    /// Number of earlier rows that the density of a row depends on; 0 but for autoregressions.
-    fn memory(&self) -> usize {
+    /// Number of rows before y_t that its density reads.
+    fn num_lags(&self) -> usize {
         0
     }
 
@@ -90,6 +115,12 @@ pub trait Emission: Debug + Send + Sync {
 
     /// Draws parameters from the prior, or from a vague stand-in where there is none.
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array>;
+
+    /// Appends the coordinates in which rows are clustered: the row itself, unless distances between
+    /// rows mean nothing (labels) or wrap around (angles). NaN where an entry is missing.
+    fn features(&self, row: &[f64], out: &mut Vec<f64>) {
+        out.extend_from_slice(row);
+    }
 
     /// Starts from data: clusters rows into states, then maximises given the clusters.
     ///
@@ -174,12 +205,26 @@ pub enum Maximised {
 /// Clusters the complete rows by k-means, takes the clusters as responsibilities and maximises.
 pub(crate) fn cluster_and_maximise<E: Emission + ?Sized>(
     emission: &E,
-    mut params: Vec<Array>,
+    params: Vec<Array>,
     data: &Dataset<'_>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Array>> {
+    maximise_clusters(emission, params, data, 1.0, rng)
+}
+
+/// As [`cluster_and_maximise`], with rows that belong to their cluster by `certainty` and to any
+/// state by the rest: so a cluster of equal rows is no spike where no prior prevents it.
+pub(crate) fn maximise_clusters<E: Emission + ?Sized>(
+    emission: &E,
+    mut params: Vec<Array>,
+    data: &Dataset<'_>,
+    certainty: f64,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<Array>> {
     let k = emission.num_states();
-    let labels = crate::learn::kmeans(data.rows(), data.width(), k, rng)?.labels;
+    let mut features = Vec::with_capacity(data.rows().len());
+    data.rows().chunks_exact(data.width()).for_each(|row| emission.features(row, &mut features));
+    let labels = crate::learn::kmeans(&features, features.len() / data.num_rows(), k, rng)?.labels;
     let properties = vec![ParamProperties::default(); params.len()];
     let mut stats = vec![0.0; emission.num_stats()];
     {
@@ -188,10 +233,9 @@ pub(crate) fn cluster_and_maximise<E: Emission + ?Sized>(
             let range = data.range(n);
             let mut gamma = vec![0.0; range.len() * k];
             for (row, t) in gamma.chunks_exact_mut(k).zip(range.clone()) {
-                match labels[t] {
-                    Some(label) => row[label] = 1.0,
-                    None => row.fill(1.0 / k as f64),
-                }
+                let certainty = if labels[t].is_some() { certainty } else { 0.0 };
+                row.fill((1.0 - certainty) / k as f64);
+                labels[t].iter().for_each(|label| row[*label] += certainty);
             }
             prepared.accumulate(&data.sequence(n), 0..range.len(), &gamma, &mut stats);
         }

@@ -2,16 +2,69 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Emission, Poisson};
+use super::{
+    Bernoulli, Categorical, Channels, Emission, Exponential, Gamma, LogNormal, Multinomial,
+    NegativeBinomial, Poisson, VonMises, ZeroInflatedPoisson,
+};
 use crate::error::Result;
 
-/// An emission family with its sizes and hyper-parameters, without parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "family", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum EmissionSpec {
+/// Declares the enum of families, and what follows from the list alone.
+macro_rules! families {
+    ($($(#[$doc:meta])* $family:ident,)+) => {
+        /// An emission family with its sizes and hyper-parameters, without parameters.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "family", rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum EmissionSpec {
+            $($(#[$doc])* $family($family),)+
+        }
+
+        impl EmissionSpec {
+            fn into_family(self) -> Box<dyn Emission> {
+                match self {
+                    $(EmissionSpec::$family(family) => Box::new(family),)+
+                }
+            }
+
+            /// The family, unchecked.
+            pub(super) fn family(&self) -> &dyn Emission {
+                match self {
+                    $(EmissionSpec::$family(family) => family,)+
+                }
+            }
+        }
+
+        $(impl From<$family> for EmissionSpec {
+            fn from(family: $family) -> Self {
+                EmissionSpec::$family(family)
+            }
+        })+
+    };
+}
+
+families! {
+    /// Independent binary entries.
+    Bernoulli,
+    /// Independent labels.
+    Categorical,
+    /// A product of families over columns.
+    Channels,
+    /// Waiting times.
+    Exponential,
+    /// Positive numbers with a shape and a rate.
+    Gamma,
+    /// Positive numbers whose logarithms are normal.
+    LogNormal,
+    /// Counts of classes among a number of trials.
+    Multinomial,
+    /// Counts that vary more than Poisson counts.
+    NegativeBinomial,
     /// Independent counts.
-    Poisson(Poisson),
+    Poisson,
+    /// Angles.
+    VonMises,
+    /// Counts with extra zeros.
+    ZeroInflatedPoisson,
 }
 
 impl EmissionSpec {
@@ -20,10 +73,13 @@ impl EmissionSpec {
     /// # Errors
     /// The first hyper-parameter that is out of range.
     pub fn build(&self) -> Result<Box<dyn Emission>> {
-        let family: Box<dyn Emission> = match self.clone() {
-            EmissionSpec::Poisson(family) => Box::new(family),
-        };
+        let family = self.clone().into_family();
         family.check_hyperparameters()?;
         Ok(family)
+    }
+
+    /// K.
+    pub fn num_states(&self) -> usize {
+        self.family().num_states()
     }
 }

@@ -1,0 +1,73 @@
+//! Sampling of paths from the posterior.
+
+use super::check::{length, sizes};
+use super::filter::{Rows, forward};
+use super::matrix::into_step;
+use super::workspace::{Workspace, grow};
+use super::{Chain, ChainError};
+
+/// Draws paths from p(z_{1:T} | y_{1:T}) and returns log p(y_{1:T}).
+///
+/// z_T ~ α_T;  p(z_t = i | z_{t+1} = j, y_{1:t}) ∝ α_t(i) A_{t+1}(i, j)
+///
+/// * `uniform` – independent draws from [0, 1); T of them a path, path after path within a step,
+///   from the last step to the first.
+/// * `paths` – out, shape \[S, T\].
+///
+/// # Errors
+/// As in [`filter`](super::filter()); [`ChainError::Shape`] for wrong sizes.
+///
+/// # Source
+/// Scott (2002), "Bayesian methods for hidden Markov models", §2.2. One filter pass for all paths;
+/// O(T K² + S T K) time, O(T K) memory.
+pub fn sample_paths(
+    chain: &Chain<'_>,
+    ws: &mut Workspace,
+    num_samples: usize,
+    uniform: &mut dyn FnMut() -> f64,
+    paths: &mut [u32],
+) -> Result<f64, ChainError> {
+    let (num_steps, k) = sizes(chain)?;
+    length("paths", paths.len(), num_samples * num_steps)?;
+    let mut rows = std::mem::take(&mut ws.segment.filtered);
+    let filtered = grow(&mut rows, num_steps * k);
+    let outcome = forward(chain, ws, Rows::All(filtered), None);
+    if outcome.is_ok() && num_samples > 0 {
+        let weights = grow(&mut ws.block.scaled, k);
+        for t in (0..num_steps).rev() {
+            let alpha = &filtered[t * k..(t + 1) * k];
+            let last = t + 1 == num_steps;
+            let a =
+                if last { &[] } else { into_step(&chain.transitions, t + 1, k, &mut ws.matrix.computed) };
+            for path in paths.chunks_exact_mut(num_steps) {
+                weights.copy_from_slice(alpha);
+                if !last {
+                    let next = path[t + 1] as usize;
+                    for (i, w) in weights.iter_mut().enumerate() {
+                        *w *= a[i * k + next];
+                    }
+                }
+                path[t] = draw(weights, uniform());
+            }
+        }
+    }
+    ws.segment.filtered = rows;
+    outcome
+}
+
+/// The state at which the cumulative weight passes u times the total.
+fn draw(weights: &[f64], u: f64) -> u32 {
+    // NUMERICS: weights of 1e-300 would underflow when multiplied by u; their maximum is scaled out.
+    let max = weights.iter().copied().fold(0.0, f64::max);
+    let total: f64 = weights.iter().map(|w| w / max).sum();
+    let mut left = u * total;
+    let mut chosen = 0;
+    for (i, w) in weights.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+        chosen = i;
+        left -= w / max;
+        if left < 0.0 {
+            break;
+        }
+    }
+    chosen as u32
+}
