@@ -17,6 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+import numpy as np
+
 import data
 
 TOLERANCE = 1e-9
@@ -122,5 +124,5 @@ def by_name(name: str) -> Instance:
 
 
 def worst_relative_error(answer: dict[str, float], reference: dict[str, float]) -> float:
-    """Returns the largest relative difference between an answer and the reference."""
-    return max(abs(answer[key] - value) / abs(value) for key, value in reference.items())
+    """Returns the largest relative difference between an answer and the reference, NaN if any answer is NaN."""
+    return float(np.max([abs(answer[key] - value) / abs(value) for key, value in reference.items()]))

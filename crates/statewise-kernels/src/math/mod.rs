@@ -1,9 +1,14 @@
 //! Elementary functions over arrays.
 
 pub(crate) mod dispatch;
+mod gaussian;
 mod special;
 mod vector;
 
+pub use gaussian::{
+    add_gaussian_moments, add_independent_moments, gaussian_log_densities, independent_log_densities,
+    packed_len,
+};
 pub use special::{bessel_i0_scaled, bessel_i1_scaled, digamma, ln_gamma, trigamma};
 pub(crate) use vector::{exp_lane, ln_lane};
 pub use vector::{exp_shifted_rows, exp_slice, ln_slice};

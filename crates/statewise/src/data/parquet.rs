@@ -52,10 +52,14 @@ fn from_parquet(source: impl ChunkReader + 'static, name: &str) -> Result<Table>
 enum Meaning {
     Plain,
     Unsigned,
-    Decimal { scale: i32 },
+    Decimal {
+        scale: i32,
+    },
     Date,
     /// Ticks of so many per second since 1970.
-    Timestamp { per_second: i64 },
+    Timestamp {
+        per_second: i64,
+    },
 }
 
 fn read(source: impl ChunkReader + 'static) -> std::result::Result<Result<Table>, ParquetError> {
@@ -126,7 +130,11 @@ fn read_column(
             _ => return Ok(Err("a binary column")),
         }
     }
-    Ok(Ok(if texts.is_empty() { Values::Numbers(numbers) } else { Values::text(texts.iter().map(Option::as_deref)) }))
+    Ok(Ok(if texts.is_empty() {
+        Values::Numbers(numbers)
+    } else {
+        Values::text(texts.iter().map(Option::as_deref))
+    }))
 }
 
 fn meaning(descriptor: &ColumnDescriptor) -> Meaning {
@@ -136,7 +144,9 @@ fn meaning(descriptor: &ColumnDescriptor) -> Meaning {
         TimeUnit::NANOS => 1_000_000_000,
     };
     match (descriptor.logical_type_ref(), descriptor.converted_type()) {
-        (Some(LogicalType::Timestamp(kind)), _) => Meaning::Timestamp { per_second: per_second(&kind.unit) },
+        (Some(LogicalType::Timestamp(kind)), _) => {
+            Meaning::Timestamp { per_second: per_second(&kind.unit) }
+        }
         (_, ConvertedType::TIMESTAMP_MILLIS) => Meaning::Timestamp { per_second: 1_000 },
         (_, ConvertedType::TIMESTAMP_MICROS) => Meaning::Timestamp { per_second: 1_000_000 },
         (Some(LogicalType::Date), _) | (_, ConvertedType::DATE) => Meaning::Date,
@@ -190,8 +200,7 @@ fn date(days: i64) -> String {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;

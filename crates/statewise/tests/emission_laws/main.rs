@@ -5,3 +5,4 @@ mod laws;
 mod case;
 
 mod counts;
+mod gaussian;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bernoulli, Categorical, Channels, Emission, Exponential, Gamma, LogNormal, Multinomial,
-    NegativeBinomial, Poisson, VonMises, ZeroInflatedPoisson,
+    Bernoulli, Categorical, Channels, DiagonalGaussian, Emission, Exponential, Gamma, Gaussian, LogNormal,
+    Multinomial, NegativeBinomial, Poisson, VonMises, ZeroInflatedPoisson,
 };
 use crate::error::Result;
 
@@ -49,10 +49,14 @@ families! {
     Categorical,
     /// A product of families over columns.
     Channels,
+    /// Vectors of independent entries.
+    DiagonalGaussian,
     /// Waiting times.
     Exponential,
     /// Positive numbers with a shape and a rate.
     Gamma,
+    /// Vectors with a full covariance matrix per state.
+    Gaussian,
     /// Positive numbers whose logarithms are normal.
     LogNormal,
     /// Counts of classes among a number of trials.
