@@ -19,14 +19,14 @@ struct Arrays<'a> {
 
 impl<'a> Arrays<'a> {
     fn new(
-        initial: &'a PyReadonlyArray1<'_, f64>,
+        initial: &'a [f64],
         matrix: &'a PyReadonlyArrayDyn<'_, f64>,
         log_likelihoods: &'a PyReadonlyArray2<'_, f64>,
     ) -> PyResult<Self> {
         let values = matrix.as_slice()?;
         let per_step = matrix.ndim() == 3;
         Ok(Arrays {
-            initial: initial.as_slice()?,
+            initial,
             transitions: if per_step { Transitions::PerStep(values) } else { Transitions::Static(values) },
             observations: LogObs {
                 values: log_likelihoods.as_slice()?,
@@ -58,7 +58,7 @@ pub(crate) fn chain_filter<'py>(
     matrix: PyReadonlyArrayDyn<'_, f64>,
     log_likelihoods: PyReadonlyArray2<'_, f64>,
 ) -> PyResult<(f64, Array<'py>, Array<'py>)> {
-    let arrays = Arrays::new(&initial, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
     let (mut filtered, mut predicted) = (arrays.zeros(), arrays.zeros());
     let loglik = py
         .detach(|| {
@@ -82,7 +82,7 @@ pub(crate) fn chain_smoother<'py>(
     matrix: PyReadonlyArrayDyn<'_, f64>,
     log_likelihoods: PyReadonlyArray2<'_, f64>,
 ) -> PyResult<(f64, Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
-    let arrays = Arrays::new(&initial, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
     let (mut smoothed, mut filtered, mut predicted) = (arrays.zeros(), arrays.zeros(), arrays.zeros());
     let [_, k] = arrays.shape();
     let mut pair_sum = vec![0.0; k * k];
@@ -114,7 +114,7 @@ pub(crate) fn chain_pairwise<'py>(
     matrix: PyReadonlyArrayDyn<'_, f64>,
     log_likelihoods: PyReadonlyArray2<'_, f64>,
 ) -> PyResult<Array<'py>> {
-    let arrays = Arrays::new(&initial, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
     let [num_steps, k] = arrays.shape();
     let size = k * k;
     let mut pairs = vec![0.0; (num_steps - 1) * size];
@@ -135,7 +135,7 @@ pub(crate) fn chain_viterbi<'py>(
     matrix: PyReadonlyArrayDyn<'_, f64>,
     log_likelihoods: PyReadonlyArray2<'_, f64>,
 ) -> PyResult<(Bound<'py, PyArrayDyn<u32>>, f64)> {
-    let arrays = Arrays::new(&initial, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
     let [num_steps, _] = arrays.shape();
     let mut path = vec![0; num_steps];
     let log_prob = py
@@ -155,7 +155,7 @@ pub(crate) fn chain_sample_paths<'py>(
     log_likelihoods: PyReadonlyArray2<'_, f64>,
     num_samples: usize,
 ) -> PyResult<(f64, Bound<'py, PyArrayDyn<u32>>)> {
-    let arrays = Arrays::new(&initial, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
     let [num_steps, _] = arrays.shape();
     let mut paths = vec![0; num_samples * num_steps];
     let mut rng = Seed(seed).stream("posterior_sample", 0);
@@ -172,4 +172,66 @@ pub(crate) fn chain_sample_paths<'py>(
         })
         .map_err(error)?;
     Ok((loglik, shaped(py, paths, &[num_samples, num_steps])))
+}
+
+/// (log normaliser, messages [T, K]) of the backward filter.
+#[pyfunction]
+#[pyo3(signature = (matrix: "NDArray[float64]", log_likelihoods: "NDArray[float64]") -> "tuple[float, NDArray[float64]]")]
+pub(crate) fn chain_backward_filter<'py>(
+    py: Python<'py>,
+    matrix: PyReadonlyArrayDyn<'_, f64>,
+    log_likelihoods: PyReadonlyArray2<'_, f64>,
+) -> PyResult<(f64, Array<'py>)> {
+    let no_initial = vec![0.0; log_likelihoods.shape()[1]];
+    let arrays = Arrays::new(&no_initial, &matrix, &log_likelihoods)?;
+    let mut messages = arrays.zeros();
+    let log_normaliser =
+        py.detach(|| discrete::backward_filter(&arrays.chain(), &mut messages)).map_err(error)?;
+    Ok((log_normaliser, shaped(py, messages, &arrays.shape())))
+}
+
+/// (log p(y_{1:t}) [T], p(z_{t-W+1+j} | y_{1:t}) at [t, j], [T, W, K]).
+#[pyfunction]
+#[pyo3(signature = (initial: "NDArray[float64]", matrix: "NDArray[float64]", log_likelihoods: "NDArray[float64]", window: "int") -> "tuple[NDArray[float64], NDArray[float64]]")]
+pub(crate) fn chain_fixed_lag_windows<'py>(
+    py: Python<'py>,
+    initial: PyReadonlyArray1<'_, f64>,
+    matrix: PyReadonlyArrayDyn<'_, f64>,
+    log_likelihoods: PyReadonlyArray2<'_, f64>,
+    window: usize,
+) -> PyResult<(Array<'py>, Array<'py>)> {
+    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
+    let [num_steps, k] = arrays.shape();
+    let mut smoothed = vec![0.0; num_steps * window * k];
+    let mut cumulative = vec![0.0; num_steps];
+    py.detach(|| {
+        let workspace = &mut Workspace::default();
+        discrete::fixed_lag_windows(&arrays.chain(), workspace, window, &mut smoothed, &mut cumulative)
+    })
+    .map_err(error)?;
+    Ok((shaped(py, cumulative, &[num_steps]), shaped(py, smoothed, &[num_steps, window, k])))
+}
+
+/// π with π = π A, [K].
+#[pyfunction]
+#[pyo3(signature = (matrix: "NDArray[float64]") -> "NDArray[float64]")]
+pub(crate) fn stationary_distribution<'py>(
+    py: Python<'py>,
+    matrix: PyReadonlyArray2<'_, f64>,
+) -> PyResult<Array<'py>> {
+    let k = matrix.shape()[0];
+    let probs = discrete::stationary_distribution(matrix.as_slice()?, k).map_err(error)?;
+    Ok(shaped(py, probs, &[k]))
+}
+
+/// Expected steps in a state before leaving it, [K].
+#[pyfunction]
+#[pyo3(signature = (matrix: "NDArray[float64]") -> "NDArray[float64]")]
+pub(crate) fn expected_dwell_times<'py>(
+    py: Python<'py>,
+    matrix: PyReadonlyArray2<'_, f64>,
+) -> PyResult<Array<'py>> {
+    let k = matrix.shape()[0];
+    let times = discrete::expected_dwell_times(matrix.as_slice()?, k).map_err(error)?;
+    Ok(shaped(py, times, &[k]))
 }

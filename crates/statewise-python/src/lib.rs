@@ -6,6 +6,7 @@
 
 mod chain;
 mod convert;
+mod file;
 mod infer;
 mod learn;
 mod model;
@@ -17,10 +18,19 @@ use pyo3::prelude::*;
 /// Private: use the functions and classes of `statewise`.
 #[pymodule]
 mod _native {
+    /// The version of the package.
+    #[pymodule_export]
+    #[allow(non_upper_case_globals, reason = "the name that Python gives it")]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+
     #[pymodule_export]
     use super::chain::{
-        chain_filter, chain_pairwise, chain_sample_paths, chain_smoother, chain_viterbi,
+        chain_backward_filter, chain_filter, chain_fixed_lag_windows, chain_pairwise,
+        chain_sample_paths, chain_smoother, chain_viterbi, expected_dwell_times,
+        stationary_distribution,
     };
+    #[pymodule_export]
+    use super::file::{load, save};
     #[pymodule_export]
     use super::infer::{
         filter, fixed_lag_smoother, forecast, k_best_states, log_prob, marginal_log_prob,

@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use statewise::infer::{FilterState, OnlineFilter as Filter};
 use statewise::params::Params;
+use statewise_kernels::discrete::OnlineState;
 
 use crate::convert::{ArraysArg, error, flat, params as to_params, shaped};
 use crate::model::Hmm;
@@ -50,7 +51,7 @@ impl OnlineFilter {
     /// p(z_t | y_{1:t}), [K].
     #[pyo3(signature = () -> "NDArray[float64]")]
     fn filtered_probs<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
-        flat(py, self.0.borrow_dependent().filtered_probs())
+        flat(py, self.0.borrow_dependent().filtered_probs().to_vec())
     }
 
     /// p(z_{t+h} | y_{1:t}), [horizon, K].
@@ -79,22 +80,29 @@ impl OnlineFilter {
     /// All that is needed to go on later, as plain numbers and lists.
     #[pyo3(signature = () -> "dict[str, int | float | list[float]]")]
     fn state<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let state = self.0.borrow_dependent().state();
+        let FilterState { belief, emissions, inputs } = self.0.borrow_dependent().state();
         let dict = PyDict::new(py);
-        dict.set_item("weights", state.weights)?;
-        dict.set_item("halvings", state.halvings)?;
-        dict.set_item("shift", state.shift)?;
-        dict.set_item("num_steps", state.num_steps)?;
-        dict.set_item("emissions", state.emissions)?;
-        dict.set_item("inputs", state.inputs)?;
+        dict.set_item("initial", belief.initial)?;
+        dict.set_item("num_steps", belief.num_steps)?;
+        dict.set_item("filtered", belief.filtered)?;
+        dict.set_item("alpha", belief.alpha)?;
+        dict.set_item("exponent", belief.exponent)?;
+        dict.set_item("shift", belief.shift)?;
+        dict.set_item("shift_error", belief.shift_error)?;
+        dict.set_item("log_faint", belief.log_faint)?;
+        dict.set_item("emissions", emissions)?;
+        dict.set_item("inputs", inputs)?;
         Ok(dict)
     }
 
     /// Goes on from a saved state.
     #[pyo3(signature = (state: "dict[str, int | float | list[float]]"))]
     fn restore(&mut self, state: StateArg) -> PyResult<()> {
-        let StateArg { weights, halvings, shift, num_steps, emissions, inputs } = state;
-        let state = FilterState { weights, halvings, shift, num_steps, emissions, inputs };
+        let StateArg { initial, num_steps, filtered, alpha, exponent, shift, shift_error, log_faint, emissions, inputs } =
+            state;
+        let belief =
+            OnlineState { initial, num_steps, filtered, alpha, exponent, shift, shift_error, log_faint };
+        let state = FilterState { belief, emissions, inputs };
         self.0.with_dependent_mut(|_, filter| filter.restore(&state)).map_err(error)
     }
 }
@@ -102,10 +110,14 @@ impl OnlineFilter {
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 struct StateArg {
-    weights: Vec<f64>,
-    halvings: i64,
-    shift: f64,
+    initial: Vec<f64>,
     num_steps: usize,
+    filtered: Vec<f64>,
+    alpha: Vec<f64>,
+    exponent: i64,
+    shift: f64,
+    shift_error: f64,
+    log_faint: Vec<f64>,
     emissions: Vec<f64>,
     inputs: Vec<f64>,
 }
