@@ -37,7 +37,8 @@ from .utils import (
 )
 
 if TYPE_CHECKING:
-    from . import plots, sklearn
+    from . import plots as plots
+    from . import sklearn as sklearn
 
 __version__: str = _native.__version__
 

@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 __all__ = ["__version__", "Hmm", "OnlineFilter", "chain_backward_filter", "chain_filter", "chain_fixed_lag_windows", "chain_pairwise", "chain_sample_paths", "chain_smoother", "chain_viterbi", "e_step", "expected_dwell_times", "filter", "fit_em", "fit_em_with", "fixed_lag_smoother", "forecast", "forget_threads", "groups", "k_best_states", "load", "log_prior_gradient", "log_prob", "m_step", "marginal_log_prob", "most_likely_states", "num_threads", "pairwise", "posterior_sample", "sample", "save", "score", "set_num_threads", "smoother", "stationary_distribution"]
 
 __version__: Final[str]
-"""
-The version of the package.
-"""
 
 @final
 class Hmm:
@@ -71,7 +68,7 @@ def forecast(model: Hmm, params: Sequence[NDArray[float64]], data: object, horiz
 
 def forget_threads() -> None: ...
 
-def groups(lengths: SupportsGetItem[int, SupportsIndex]) -> list[int]: ...
+def groups(lengths: Sequence[int]) -> list[int]: ...
 
 def k_best_states(model: Hmm, params: Sequence[NDArray[float64]], data: object, count: int) -> list[tuple[NDArray[uint32], NDArray[float64]]]: ...
 
@@ -99,7 +96,7 @@ def save(path: str | PathLike[str], name: str, model: Hmm, params: Sequence[NDAr
 
 def score(model: Hmm, params: Sequence[NDArray[float64]], stats: tuple[NDArray[float64], float, float, float]) -> list[NDArray[float64]]: ...
 
-def set_num_threads(num_threads: SupportsIndex) -> None: ...
+def set_num_threads(num_threads: int) -> None: ...
 
 def smoother(model: Hmm, params: Sequence[NDArray[float64]], data: object) -> tuple[NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64]]: ...
 

@@ -43,6 +43,7 @@ def polish(raw: str) -> str:
     body = re.sub(r'(: |-> )"([^"\n]+)"', r"\1\2", body)
     body = body.replace("typing.Final", "Final")
     # Docstrings live in the Rust source; a stub is for types.
+    body = re.sub(r'\n"""\n.*?"""', "", body, flags=re.DOTALL)
     body = re.sub(r':\n\s+"""\n.*?"""', ": ...", body, flags=re.DOTALL)
     body = re.sub(r"^(class .*: )\.\.\.$", r"\1", body, flags=re.MULTILINE).replace(": \n", ":\n")
     return HEADER + "\n" + body.rstrip() + "\n"

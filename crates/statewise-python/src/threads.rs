@@ -5,6 +5,7 @@ use statewise::threads;
 
 /// Sets the number of threads for all later work; 0 goes back to the default.
 #[pyfunction]
+#[pyo3(signature = (num_threads: "int"))]
 pub(crate) fn set_num_threads(py: Python<'_>, num_threads: usize) {
     py.detach(|| threads::set_num_threads(num_threads));
 }
@@ -23,6 +24,7 @@ pub(crate) fn forget_threads() {
 
 /// The ends of the groups of sequences whose statistics are merged in order.
 #[pyfunction]
+#[pyo3(signature = (lengths: "Sequence[int]") -> "list[int]")]
 pub(crate) fn groups(lengths: Vec<usize>) -> Vec<usize> {
     threads::groups(lengths.into_iter()).into_iter().map(|group| group.end).collect()
 }
