@@ -108,7 +108,9 @@ fn em_equals_dynamax_where_its_m_step_is_exact() {
         let report = em.fit(&case.hmm, &case.params, &properties, &case.data(), &mut |_| true).unwrap();
         let error = case.record["log_prior_error"].as_f64().unwrap();
         for (got, want) in report.log_probs.iter().zip(want.values()) {
-            let tolerance = 1.01 * error + 1e-9 * (1.0 + want.abs());
+            // Where Dynamax's priors are in single precision, EM rounds them another way again.
+            let rounding = if error > 1e-9 { 3e-6 } else { 0.0 };
+            let tolerance = 1.01 * error + rounding + 1e-9 * (1.0 + want.abs());
             assert!((got - want).abs() <= tolerance, "{} em: {:?} for {want}", case.name, report.log_probs);
         }
         if golden["params"].is_object() {

@@ -8,7 +8,7 @@
 
 use super::lanes::{self, LANES, add_scaled, combine_rows, padded};
 use super::matrix::Matrix;
-use super::workspace::{BackwardBuffers, grow};
+use super::workspace::{BackwardBuffers, grow, grow_aligned};
 use crate::math::dispatch::{AVX512, fma, vectorised};
 
 /// The messages disagree when c_t falls below it relative to Σα Σβ: 2⁻⁴⁰⁰. What the scaled passes
@@ -17,8 +17,6 @@ const DISJOINT: f64 = 3.872_591_914_849_318e-121;
 /// β is brought back to a sum in [1, 2) when it leaves (2⁻¹⁰⁰, 2¹⁰⁰).
 const SMALL: f64 = 7.888_609_052_210_118e-31;
 const LARGE: f64 = 1.267_650_600_228_229_4e30;
-/// Above this many states pair marginals are summed as a product of two tall matrices.
-const MAX_SMALL: usize = 8;
 /// Rows of one tile of the product of two tall matrices.
 const OUTER_ROWS: usize = 4;
 
@@ -55,7 +53,7 @@ pub(super) fn retreat(buffers: &mut BackwardBuffers, mut run: BackwardRun<'_>) -
         5 => backward_small::<5>(buffers, &mut run),
         6 => backward_small::<6>(buffers, &mut run),
         7 => backward_small::<7>(buffers, &mut run),
-        MAX_SMALL => backward_small::<8>(buffers, &mut run),
+        8 => backward_small::<8>(buffers, &mut run),
         _ => backward_wide(buffers, &mut run),
     }
 }
@@ -99,13 +97,26 @@ vectorised! {
 
 #[inline(always)]
 fn backward_wide_body<const ISA: u8>(buffers: &mut BackwardBuffers, run: &mut BackwardRun<'_>) -> bool {
-    let k = run.num_states;
+    // PERF: a state count known at compile time unrolls the loops over states.
+    match run.num_states {
+        16 => backward_tiles::<ISA>(buffers, run, 16),
+        k => backward_tiles::<ISA>(buffers, run, k),
+    }
+}
+
+#[inline(always)]
+fn backward_tiles<const ISA: u8>(
+    buffers: &mut BackwardBuffers,
+    run: &mut BackwardRun<'_>,
+    k: usize,
+) -> bool {
     let width = padded(k);
+    let transposed = Matrix { values: run.transposed.values, stride: width };
     let len = run.scaled.len() / k;
     let BackwardBuffers { beta, weighted, outer, left, right, .. } = buffers;
     let (beta, weighted) = (&mut beta[..width], &mut weighted[..width]);
-    let left = grow(left, len * width);
-    let right = grow(right, len * width);
+    let left = grow_aligned(left, len * width);
+    let right = grow_aligned(right, len * width);
     let mut sum = lanes::sum(beta);
     for i in (0..len).rev() {
         let row = &mut run.rows[i * k..(i + 1) * k];
@@ -127,7 +138,7 @@ fn backward_wide_body<const ISA: u8>(buffers: &mut BackwardBuffers, run: &mut Ba
         for ((w, b), beta) in weighted.iter_mut().zip(&run.scaled[i * k..]).zip(beta.iter()).take(k) {
             *w = b * beta;
         }
-        combine_rows::<ISA>(run.transposed, &weighted[..k], beta);
+        combine_rows::<ISA>(transposed, &weighted[..k], beta);
         sum = lanes::sum(beta);
         if out_of_range(sum) {
             rescale(beta, weighted, sum);

@@ -40,15 +40,15 @@ pub(super) struct ForwardRun<'a> {
 pub(super) fn advance(belief: &mut Belief, mut run: ForwardRun<'_>) -> usize {
     let usable = run.shift.iter().position(|s| !s.is_finite()).unwrap_or(run.shift.len());
     run.scaled = &run.scaled[..usable * run.num_states];
-    let done = match (run.num_states, run.guard) {
-        (1, _) => forward_small::<1>(belief, &mut run),
-        (2, false) => forward_small::<2>(belief, &mut run),
-        (3, false) => forward_small::<3>(belief, &mut run),
-        (4, false) => forward_small::<4>(belief, &mut run),
-        (5, false) => forward_small::<5>(belief, &mut run),
-        (6, false) => forward_small::<6>(belief, &mut run),
-        (7, false) => forward_small::<7>(belief, &mut run),
-        (8, false) => forward_small::<8>(belief, &mut run),
+    let done = match run.num_states {
+        1 => forward_small::<1>(belief, &mut run),
+        2 => forward_small::<2>(belief, &mut run),
+        3 => forward_small::<3>(belief, &mut run),
+        4 => forward_small::<4>(belief, &mut run),
+        5 => forward_small::<5>(belief, &mut run),
+        6 => forward_small::<6>(belief, &mut run),
+        7 => forward_small::<7>(belief, &mut run),
+        8 => forward_small::<8>(belief, &mut run),
         _ => forward_wide(belief, &mut run),
     };
     for &shift in &run.shift[..done] {
@@ -66,14 +66,12 @@ pub(super) fn start(
     filtered: &mut [f64],
     guard: bool,
 ) -> bool {
-    let mut lost = false;
     for k in 0..initial.len() {
-        let alpha = initial[k] * scaled[k];
-        lost |= initial[k] > 0.0 && alpha < LOST;
-        belief.next[k] = alpha;
+        belief.next[k] = initial[k] * scaled[k];
     }
     let sum = lanes::sum(&belief.next);
-    if !(sum > COLLAPSED && sum.is_finite() && shift.is_finite()) || (guard && lost) {
+    let ordinary = sum > COLLAPSED && sum.is_finite() && shift.is_finite();
+    if !ordinary || (guard && loses_a_state(initial, scaled)) {
         return false;
     }
     std::mem::swap(&mut belief.alpha, &mut belief.next);
@@ -87,6 +85,12 @@ pub(super) fn start(
         rescale(&mut belief.alpha, &mut belief.sum, &mut belief.exponent);
     }
     true
+}
+
+/// Whether a reachable state's weight underflows.
+#[inline(always)]
+fn loses_a_state(predicted: &[f64], scaled: &[f64]) -> bool {
+    predicted.iter().zip(scaled).fold(false, |lost, (p, b)| lost | (*p > 0.0 && p * b < LOST))
 }
 
 /// Multiplies α by the power of two that brings its sum into [1, 2).
@@ -108,13 +112,27 @@ vectorised! {
 
 #[inline(always)]
 fn forward_wide_body<const ISA: u8>(belief: &mut Belief, run: &mut ForwardRun<'_>) -> usize {
-    let num_states = run.num_states;
+    // PERF: a state count known at compile time unrolls the loops over states.
+    match (run.num_states, run.matrix.stride) {
+        (16, 16) => forward_tiles::<ISA>(belief, run, 16, 16),
+        (k, stride) => forward_tiles::<ISA>(belief, run, k, stride),
+    }
+}
+
+#[inline(always)]
+fn forward_tiles<const ISA: u8>(
+    belief: &mut Belief,
+    run: &mut ForwardRun<'_>,
+    num_states: usize,
+    stride: usize,
+) -> usize {
+    let matrix = Matrix { values: run.matrix.values, stride };
     // A padded matrix has whole tiles; another one is read to its own width.
-    let width = if run.matrix.stride.is_multiple_of(LANES) { run.matrix.stride } else { num_states };
+    let width = if stride.is_multiple_of(LANES) { stride } else { num_states };
     let steps = run.scaled.chunks_exact(num_states).zip(run.filtered.chunks_exact_mut(num_states));
     for (i, (scaled, filtered)) in steps.enumerate() {
         let next = &mut belief.next[..width];
-        combine_rows::<ISA>(run.matrix, &belief.alpha[..num_states], next);
+        combine_rows::<ISA>(matrix, &belief.alpha[..num_states], next);
         if let Some(predicted) = &mut run.predicted {
             let scale = 1.0 / belief.sum;
             let row = &mut predicted[i * num_states..(i + 1) * num_states];
@@ -122,14 +140,14 @@ fn forward_wide_body<const ISA: u8>(belief: &mut Belief, run: &mut ForwardRun<'_
                 *out = p * scale;
             }
         }
-        let mut lost = false;
+        if run.guard && loses_a_state(next, scaled) {
+            return i;
+        }
         for (p, b) in next.iter_mut().zip(scaled) {
-            let alpha = *p * b;
-            lost |= *p > 0.0 && alpha < LOST;
-            *p = alpha;
+            *p *= b;
         }
         let sum = lanes::sum(next);
-        if !(sum > COLLAPSED && sum < f64::INFINITY) || (run.guard && lost) {
+        if !(sum > COLLAPSED && sum < f64::INFINITY) {
             return i;
         }
         let scale = 1.0 / sum;
@@ -181,6 +199,9 @@ fn forward_small_body<const ISA: u8, const K: usize>(
         if let Some(rows) = &mut predicted {
             let scale = 1.0 / sum;
             rows[done] = next.map(|p| p * scale);
+        }
+        if run.guard && loses_a_state(&next, b) {
+            break;
         }
         for j in 0..K {
             next[j] *= b[j];

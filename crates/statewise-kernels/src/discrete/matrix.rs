@@ -2,7 +2,7 @@
 
 use super::Transitions;
 use super::lanes::padded;
-use super::workspace::grow;
+use super::workspace::{grow, grow_aligned};
 
 /// Rows i of A(i, ·), `stride` apart.
 #[derive(Clone, Copy)]
@@ -14,7 +14,7 @@ pub(super) struct Matrix<'a> {
 /// Copies A into rows padded with zeros to a multiple of the lane count.
 pub(super) fn pad<'a>(a: &[f64], num_states: usize, buffer: &'a mut Vec<f64>) -> Matrix<'a> {
     let stride = padded(num_states);
-    let values = grow(buffer, num_states * stride);
+    let values = grow_aligned(buffer, num_states * stride);
     for (row, out) in a.chunks_exact(num_states).zip(values.chunks_exact_mut(stride)) {
         out[..num_states].copy_from_slice(row);
         out[num_states..].fill(0.0);
@@ -25,7 +25,7 @@ pub(super) fn pad<'a>(a: &[f64], num_states: usize, buffer: &'a mut Vec<f64>) ->
 /// Copies Aᵀ into rows padded with zeros to a multiple of the lane count.
 pub(super) fn pad_transposed<'a>(a: &[f64], num_states: usize, buffer: &'a mut Vec<f64>) -> Matrix<'a> {
     let stride = padded(num_states);
-    let values = grow(buffer, num_states * stride);
+    let values = grow_aligned(buffer, num_states * stride);
     for (j, out) in values.chunks_exact_mut(stride).enumerate() {
         for i in 0..num_states {
             out[i] = a[i * num_states + j];

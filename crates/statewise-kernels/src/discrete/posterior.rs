@@ -17,8 +17,10 @@ use super::stepwise::{StepwiseRun, retreat_stepwise};
 use super::workspace::{Workspace, grow};
 use super::{Chain, ChainError, Transitions};
 
-/// Entries of one segment: 8 MiB of filtered rows.
-const SEGMENT_ENTRIES: usize = 1 << 20;
+/// Entries of a sequence that is one segment: 8 MiB of filtered rows.
+const WHOLE_ENTRIES: usize = 1 << 20;
+/// Entries of one of several segments: what a second-level cache holds.
+const SEGMENT_ENTRIES: usize = 1 << 15;
 /// A segment is never shorter.
 const MIN_SEGMENT: usize = 1024;
 
@@ -49,6 +51,9 @@ pub(super) type VisitPair<'a> = &'a mut dyn FnMut(usize, &[f64]);
 
 /// Steps of one segment.
 fn segment_len(num_steps: usize, num_states: usize) -> usize {
+    if num_steps * num_states <= WHOLE_ENTRIES {
+        return num_steps;
+    }
     let root = (num_steps as f64).sqrt().ceil() as usize;
     root.max(MIN_SEGMENT).max(SEGMENT_ENTRIES / num_states)
 }
@@ -171,35 +176,39 @@ fn backward_segments(
     let len = block_len(k);
     for start in (0..num_steps).step_by(segment_len).rev() {
         let end = num_steps.min(start + segment_len);
-        if start != last_segment {
+        let recompute = start != last_segment;
+        if recompute && kept.smoothed.is_none() {
+            restore(belief, &segment.starts[start / segment_len * start_size..][..start_size], k);
+            grow(&mut segment.filtered, (end - start) * k);
             grow(&mut segment.scaled, (end - start) * k);
-            if kept.smoothed.is_none() {
-                restore(belief, &segment.starts[start / segment_len * start_size..][..start_size], k);
-                grow(&mut segment.filtered, (end - start) * k);
-            }
             for first in (start..end).step_by(len) {
                 let steps = first..end.min(first + len);
                 let rows = (first - start) * k..(steps.end - start) * k;
                 let scaled = &mut segment.scaled[rows.clone()];
                 let shift = grow(&mut block.shift, steps.len());
                 chain.observations.scaled_likelihoods(steps.clone(), scaled, shift);
-                if kept.smoothed.is_none() {
-                    let filtered = &mut segment.filtered[rows];
-                    let log_b = grow(&mut block.log_b, k);
-                    stepper
-                        .block(belief, first, scaled, shift, log_b, filtered, None)
-                        .map_err(|_| Left { rows: end, pairs: end.min(num_steps - 1) })?;
-                }
+                let filtered = &mut segment.filtered[rows];
+                let log_b = grow(&mut block.log_b, k);
+                stepper
+                    .block(belief, first, scaled, shift, log_b, filtered, None)
+                    .map_err(|_| Left { rows: end, pairs: end.min(num_steps - 1) })?;
             }
         }
         for first in (start..end).step_by(len).rev() {
             let steps = first..end.min(first + len);
             let local = (first - start) * k..(steps.end - start) * k;
+            let scaled = if recompute && kept.smoothed.is_some() {
+                let scaled = grow(&mut block.scaled, steps.len() * k);
+                let shift = grow(&mut block.shift, steps.len());
+                chain.observations.scaled_likelihoods(steps.clone(), scaled, shift);
+                &*scaled
+            } else {
+                &segment.scaled[local.clone()]
+            };
             let rows = match &mut kept.smoothed {
                 Some(smoothed) => &mut smoothed[first * k..steps.end * k],
-                None => &mut segment.filtered[local.clone()],
+                None => &mut segment.filtered[local],
             };
-            let scaled = &segment.scaled[local];
             let left = Left { rows: steps.end, pairs: steps.end.min(num_steps - 1) };
             if let Some(transposed) = fixed {
                 let pairs = !matches!(pairs, Pairs::None);

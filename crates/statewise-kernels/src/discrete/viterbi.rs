@@ -2,9 +2,11 @@
 
 use super::belief::Compensated;
 use super::check::{length, sizes};
-use super::matrix::{into_step, pad};
+use super::lanes::padded;
+use super::log_space;
+use super::matrix::into_step;
 use super::viterbi_kernel::{Pointers, extend, trace};
-use super::workspace::{DecodeBuffers, Workspace, grow};
+use super::workspace::{DecodeBuffers, Workspace, grow, grow_aligned};
 use super::{Chain, ChainError, Transitions};
 use crate::math::ln_slice;
 
@@ -31,11 +33,9 @@ pub fn viterbi(chain: &Chain<'_>, ws: &mut Workspace, path: &mut [u32]) -> Resul
         return Ok(0.0);
     }
     let DecodeBuffers { log_transition, log_b, score, next, pointers } = &mut ws.decode;
-    if let Transitions::Static(a) = chain.transitions {
-        log_pad(a, k, log_transition);
-    }
-    let width = super::lanes::padded(k);
-    let (score, next) = (grow(score, width), grow(next, width));
+    let is_static = matches!(chain.transitions, Transitions::Static(_));
+    let width = padded(k);
+    let (score, next) = (grow_aligned(score, width), grow_aligned(next, width));
     score.fill(f64::NEG_INFINITY);
     pointers.resize(num_steps, k);
     let mut offset = Compensated::default();
@@ -51,15 +51,15 @@ pub fn viterbi(chain: &Chain<'_>, ws: &mut Workspace, path: &mut [u32]) -> Resul
             impossible(0, k, score)?;
             t = 1;
         }
-        if let Transitions::Static(_) = chain.transitions {
-            let rows = &log_b[(t - first) * k..];
-            extend(&log_transition[..k * width], k, rows, score, next, pointers, t);
-        } else {
-            for t in t..steps.end {
+        while t < steps.end {
+            // A run ends where the matrix does.
+            let end = if is_static { steps.end } else { t + 1 };
+            if t == 1 || !is_static {
                 log_pad(into_step(&chain.transitions, t, k, &mut ws.matrix.computed), k, log_transition);
-                let row = &log_b[(t - first) * k..(t - first + 1) * k];
-                extend(&log_transition[..k * width], k, row, score, next, pointers, t);
             }
+            let log_a = grow_aligned(log_transition, k * width);
+            extend(log_a, k, &log_b[(t - first) * k..(end - first) * k], score, next, pointers, t);
+            t = end;
         }
         if let Err(error) = impossible(steps.end - 1, k, score) {
             return Err(first_impossible(chain, error));
@@ -75,8 +75,13 @@ pub fn viterbi(chain: &Chain<'_>, ws: &mut Workspace, path: &mut [u32]) -> Resul
 
 /// log A with rows padded by −∞.
 fn log_pad(a: &[f64], num_states: usize, buffer: &mut Vec<f64>) {
-    pad(a, num_states, buffer);
-    ln_slice(&mut buffer[..num_states * super::lanes::padded(num_states)]);
+    let width = padded(num_states);
+    let log_a = grow_aligned(buffer, num_states * width);
+    for (row, out) in a.chunks_exact(num_states).zip(log_a.chunks_exact_mut(width)) {
+        out[..num_states].copy_from_slice(row);
+        out[num_states..].fill(0.0);
+    }
+    ln_slice(log_a);
 }
 
 /// δ_1(k) = log π(k) + log b_1(k).
@@ -104,10 +109,7 @@ fn impossible(t: usize, num_states: usize, score: &[f64]) -> Result<(), ChainErr
 
 /// The error at the first step that no path explains; scores are only looked at once a block.
 fn first_impossible(chain: &Chain<'_>, error: ChainError) -> ChainError {
-    match super::log_space::filter_error(chain) {
-        Some(exact) => exact,
-        None => error,
-    }
+    log_space::filter_error(chain).unwrap_or(error)
 }
 
 /// The first index of the largest value.

@@ -10,7 +10,7 @@ pub use gaussian::{
     packed_len,
 };
 pub use special::{bessel_i0_scaled, bessel_i1_scaled, digamma, ln_gamma, trigamma};
-pub(crate) use vector::{exp_lane, ln_lane};
+pub(crate) use vector::{exp_lane, exp_shifted_rows_from, ln_lane};
 pub use vector::{exp_shifted_rows, exp_slice, ln_slice};
 
 /// log Σ_i exp(x_i), −∞ for an empty slice or one of only −∞.

@@ -121,22 +121,28 @@ fn ln_mantissa<const ISA: u8>(m: f64, n: f64) -> f64 {
 ///
 /// A row with a NaN or with only −∞ gets a shift that is not finite.
 pub fn exp_shifted_rows(rows: &mut [f64], shift: &mut [f64]) {
-    if shift.is_empty() {
+    shifted_rows(None, rows, shift);
+}
+
+/// [`exp_shifted_rows`] of `values`, written into `rows`.
+pub(crate) fn exp_shifted_rows_from(values: &[f64], rows: &mut [f64], shift: &mut [f64]) {
+    shifted_rows(Some(values), rows, shift);
+}
+
+fn shifted_rows(values: Option<&[f64]>, rows: &mut [f64], shift: &mut [f64]) {
+    if rows.is_empty() || shift.is_empty() {
         return;
     }
     let width = rows.len() / shift.len();
     match width {
-        0 => {}
-        1 => shift_rows::<1>(rows, shift),
-        2 => shift_rows::<2>(rows, shift),
-        3 => shift_rows::<3>(rows, shift),
-        4 => shift_rows::<4>(rows, shift),
-        5 => shift_rows::<5>(rows, shift),
-        6 => shift_rows::<6>(rows, shift),
-        7 => shift_rows::<7>(rows, shift),
-        8 => shift_rows::<8>(rows, shift),
-        16 => shift_rows::<16>(rows, shift),
-        _ => shift_wide_rows(rows, shift, width),
+        1 => shift_rows::<1>(values, rows, shift),
+        2 => shift_rows::<2>(values, rows, shift),
+        3 => shift_rows::<3>(values, rows, shift),
+        4 => shift_rows::<4>(values, rows, shift),
+        5 => shift_rows::<5>(values, rows, shift),
+        6 => shift_rows::<6>(values, rows, shift),
+        7 => shift_rows::<7>(values, rows, shift),
+        _ => shift_wide_rows(values, rows, shift),
     }
     if exp_finds_nan(rows) {
         for (row, shift) in rows.chunks_exact(width).zip(shift) {
@@ -149,31 +155,55 @@ pub fn exp_shifted_rows(rows: &mut [f64], shift: &mut [f64]) {
 
 vectorised! {
     /// Subtracts from each row of K entries its maximum.
-    fn shift_rows[const K](rows: &mut [f64], shift: &mut [f64]) = shift_rows_body
+    fn shift_rows[const K](values: Option<&[f64]>, rows: &mut [f64], shift: &mut [f64]) = shift_rows_body
 }
 
 #[inline(always)]
-fn shift_rows_body<const ISA: u8, const K: usize>(rows: &mut [f64], shift: &mut [f64]) {
+fn shift_rows_body<const ISA: u8, const K: usize>(
+    values: Option<&[f64]>,
+    rows: &mut [f64],
+    shift: &mut [f64],
+) {
     let (rows, _) = rows.as_chunks_mut::<K>();
-    for (row, shift) in rows.iter_mut().zip(shift) {
-        let max = largest(row);
-        *shift = max;
-        *row = row.map(|x| x - max);
+    match values {
+        None => {
+            for (row, shift) in rows.iter_mut().zip(shift) {
+                *shift = largest(row);
+                *row = row.map(|x| x - *shift);
+            }
+        }
+        Some(values) => {
+            let (values, _) = values.as_chunks::<K>();
+            for ((row, values), shift) in rows.iter_mut().zip(values).zip(shift) {
+                *shift = largest(values);
+                *row = values.map(|x| x - *shift);
+            }
+        }
     }
 }
 
 vectorised! {
-    /// Subtracts from each row of `width` entries its maximum.
-    fn shift_wide_rows(rows: &mut [f64], shift: &mut [f64], width: usize) = shift_wide_rows_body
+    /// Subtracts from each row its maximum.
+    fn shift_wide_rows(values: Option<&[f64]>, rows: &mut [f64], shift: &mut [f64]) = shift_wide_rows_body
 }
 
 #[inline(always)]
-fn shift_wide_rows_body<const ISA: u8>(rows: &mut [f64], shift: &mut [f64], width: usize) {
-    for (row, shift) in rows.chunks_exact_mut(width).zip(shift) {
-        let max = largest(row);
-        *shift = max;
-        for x in row.iter_mut() {
-            *x -= max;
+fn shift_wide_rows_body<const ISA: u8>(values: Option<&[f64]>, rows: &mut [f64], shift: &mut [f64]) {
+    let width = rows.len() / shift.len();
+    for (row, shift) in values.unwrap_or(rows).chunks_exact(width).zip(shift.iter_mut()) {
+        *shift = largest(row);
+    }
+    match values {
+        None => {
+            for (row, shift) in rows.chunks_exact_mut(width).zip(shift) {
+                row.iter_mut().for_each(|x| *x -= *shift);
+            }
+        }
+        Some(values) => {
+            let values = values.chunks_exact(width);
+            for ((row, values), shift) in rows.chunks_exact_mut(width).zip(values).zip(shift) {
+                row.iter_mut().zip(values).for_each(|(x, value)| *x = value - *shift);
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ impl Hmm {
         self.check_data(data)?;
         let lowered = self.lower(params)?;
         let mut paths = vec![0; data.num_rows()];
-        let slices = split(&mut paths, data, 1);
+        let slices = split("paths", &mut paths, data, 1)?;
         let log_probs = threads::map_sequences(data, slices, Workspace::default, |workspace, n, path| {
             lowered
                 .with_chain(data.sequence(n), |chain| discrete::viterbi(chain, workspace, path))

@@ -2,7 +2,7 @@
 
 use statewise_kernels::discrete::{self, Workspace};
 
-use super::split;
+use super::{split, split_optional};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::hmm::Hmm;
@@ -27,26 +27,45 @@ impl Hmm {
     /// Parameters or data that do not fit, or the first observation that no reachable state
     /// explains.
     pub fn filter(&self, params: &Params, data: &Dataset<'_>) -> Result<Filtered> {
-        self.check_data(data)?;
-        let lowered = self.lower(params)?;
         let k = self.num_states();
         let mut filtered_probs = vec![0.0; data.num_rows() * k];
         let mut predicted_probs = vec![0.0; data.num_rows() * k];
-        let slices =
-            split(&mut filtered_probs, data, k).into_iter().zip(split(&mut predicted_probs, data, k));
-        let marginal_loglik = threads::map_sequences(
+        let marginal_loglik =
+            self.filter_into(params, data, &mut filtered_probs, Some(&mut predicted_probs))?;
+        Ok(Filtered { marginal_loglik, filtered_probs, predicted_probs })
+    }
+
+    /// Filters every sequence into the caller's memory, \[rows, K\], and returns log p(y_{1:T}) of
+    /// each, \[N\]. Predictions are left out where they are `None`.
+    ///
+    /// # Errors
+    /// As [`Hmm::filter`]; also a slice of another length.
+    pub fn filter_into(
+        &self,
+        params: &Params,
+        data: &Dataset<'_>,
+        filtered_probs: &mut [f64],
+        predicted_probs: Option<&mut [f64]>,
+    ) -> Result<Vec<f64>> {
+        self.check_data(data)?;
+        let lowered = self.lower(params)?;
+        let k = self.num_states();
+        let mut predicted = split_optional("predicted_probs", predicted_probs, data, k)?.into_iter();
+        let slices = split("filtered_probs", filtered_probs, data, k)?
+            .into_iter()
+            .map(|filtered| (filtered, predicted.next()));
+        threads::map_sequences(
             data,
             slices.collect(),
             Workspace::default,
             |workspace, n, (filtered, predicted)| {
                 lowered
                     .with_chain(data.sequence(n), |chain| {
-                        discrete::filter(chain, workspace, filtered, Some(predicted))
+                        discrete::filter(chain, workspace, filtered, predicted)
                     })
                     .map_err(Error::in_sequence(n))
             },
-        )?;
-        Ok(Filtered { marginal_loglik, filtered_probs, predicted_probs })
+        )
     }
 
     /// log p(y_{1:T} | θ) of each sequence, priors and weights left out; −∞ where a sequence is

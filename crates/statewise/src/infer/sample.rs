@@ -102,7 +102,7 @@ impl Hmm {
         }
         let lowered = self.lower(params)?;
         let mut states = states.to_vec();
-        let paths = split(&mut states, data, 1);
+        let paths = split("states", &mut states, data, 1)?;
         threads::map_sequences(
             data,
             paths,

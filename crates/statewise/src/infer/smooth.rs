@@ -2,7 +2,7 @@
 
 use statewise_kernels::discrete::{self, Workspace};
 
-use super::split;
+use super::{cut, split, split_optional};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::hmm::Hmm;
@@ -24,36 +24,72 @@ pub struct Smoothed {
     pub trans_probs: Vec<f64>,
 }
 
+/// Where [`Hmm::smoother_into`] writes; what is `None` is not computed. All rows lie one after
+/// another, as in the dataset.
+#[derive(Debug)]
+pub struct SmoothedSlices<'a> {
+    /// p(z_t = k | y_{1:T}), \[rows, K\].
+    pub smoothed_probs: &'a mut [f64],
+    /// p(z_t = k | y_{1:t}), \[rows, K\].
+    pub filtered_probs: Option<&'a mut [f64]>,
+    /// p(z_t = k | y_{1:t-1}), \[rows, K\].
+    pub predicted_probs: Option<&'a mut [f64]>,
+    /// Σ_t p(z_t = i, z_{t+1} = j | y_{1:T}) of each sequence, \[N, K, K\].
+    pub trans_probs: Option<&'a mut [f64]>,
+}
+
 impl Hmm {
     /// Smooths every sequence.
     ///
     /// # Errors
     /// As [`Hmm::filter`].
     pub fn smoother(&self, params: &Params, data: &Dataset<'_>) -> Result<Smoothed> {
-        self.check_data(data)?;
-        let lowered = self.lower(params)?;
         let k = self.num_states();
         let buffer = || vec![0.0; data.num_rows() * k];
         let (mut filtered_probs, mut predicted_probs, mut smoothed_probs) = (buffer(), buffer(), buffer());
         let mut trans_probs = vec![0.0; data.num_sequences() * k * k];
-        let slices = split(&mut smoothed_probs, data, k)
-            .into_iter()
-            .zip(split(&mut filtered_probs, data, k))
-            .zip(split(&mut predicted_probs, data, k))
-            .zip(trans_probs.chunks_exact_mut(k * k))
-            .map(|(((smoothed, filtered), predicted), pair_sum)| discrete::Smoothed {
-                smoothed,
-                filtered: Some(filtered),
-                predicted: Some(predicted),
-                pair_sum: Some(pair_sum),
-            });
-        let marginal_loglik =
-            threads::map_sequences(data, slices.collect(), Workspace::default, |workspace, n, out| {
-                lowered
-                    .with_chain(data.sequence(n), |chain| discrete::smooth(chain, workspace, out))
-                    .map_err(Error::in_sequence(n))
-            })?;
+        let out = SmoothedSlices {
+            smoothed_probs: &mut smoothed_probs,
+            filtered_probs: Some(&mut filtered_probs),
+            predicted_probs: Some(&mut predicted_probs),
+            trans_probs: Some(&mut trans_probs),
+        };
+        let marginal_loglik = self.smoother_into(params, data, out)?;
         Ok(Smoothed { marginal_loglik, filtered_probs, predicted_probs, smoothed_probs, trans_probs })
+    }
+
+    /// Smooths every sequence into the caller's memory and returns log p(y_{1:T}) of each, \[N\].
+    ///
+    /// # Errors
+    /// As [`Hmm::filter`]; also a slice of another length.
+    pub fn smoother_into(
+        &self,
+        params: &Params,
+        data: &Dataset<'_>,
+        out: SmoothedSlices<'_>,
+    ) -> Result<Vec<f64>> {
+        self.check_data(data)?;
+        let lowered = self.lower(params)?;
+        let k = self.num_states();
+        let smoothed = split("smoothed_probs", out.smoothed_probs, data, k)?;
+        let mut filtered = split_optional("filtered_probs", out.filtered_probs, data, k)?.into_iter();
+        let mut predicted = split_optional("predicted_probs", out.predicted_probs, data, k)?.into_iter();
+        let mut pair_sums = match out.trans_probs {
+            Some(pairs) => cut("trans_probs", pairs, std::iter::repeat_n(k * k, data.num_sequences()))?,
+            None => Vec::new(),
+        }
+        .into_iter();
+        let slices = smoothed.into_iter().map(|smoothed| discrete::Smoothed {
+            smoothed,
+            filtered: filtered.next(),
+            predicted: predicted.next(),
+            pair_sum: pair_sums.next(),
+        });
+        threads::map_sequences(data, slices.collect(), Workspace::default, |workspace, n, out| {
+            lowered
+                .with_chain(data.sequence(n), |chain| discrete::smooth(chain, workspace, out))
+                .map_err(Error::in_sequence(n))
+        })
     }
 
     /// p(z_t = i, z_{t+1} = j | y_{1:T}) for every step, \[T−1, K, K\] of each sequence.
@@ -84,7 +120,7 @@ impl Hmm {
         self.check_data(data)?;
         let lowered = self.lower(params)?;
         let mut smoothed = vec![0.0; data.num_rows() * self.num_states()];
-        let slices = split(&mut smoothed, data, self.num_states());
+        let slices = split("smoothed", &mut smoothed, data, self.num_states())?;
         threads::map_sequences(data, slices, Workspace::default, |workspace, n, out| {
             lowered
                 .with_chain(data.sequence(n), |chain| discrete::fixed_lag(chain, workspace, lag, out))

@@ -2,10 +2,14 @@
 //!
 //! θ' = argmax E[log p(y, z | θ') | y, θ] (+ log p(θ')); no step lowers log p(y | θ) (+ log p(θ)).
 
-use super::{Learnable, Statistics};
+use super::learner::prepare_params;
+use super::{FitReport, Learnable, Learner, Progress, Statistics};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::params::{Params, Properties};
+
+/// A fall of the objective by less than this times 1 + |objective| is rounding.
+const ROUNDING: f64 = 1e-9;
 
 /// Settings of EM.
 #[derive(Clone, Copy, Debug)]
@@ -22,37 +26,6 @@ impl Default for Em {
     fn default() -> Self {
         Em { num_iters: 50, tolerance: Some(1e-8), prior: true }
     }
-}
-
-/// What an observer sees of each iteration.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress<'a> {
-    /// Iterations finished before this one.
-    pub iteration: usize,
-    /// Iterations at most.
-    pub num_iters: usize,
-    /// The objective at `params`.
-    pub log_prob: f64,
-    /// The parameters entering this iteration.
-    pub params: &'a Params,
-}
-
-/// How a fit went.
-#[derive(Clone, Debug)]
-pub struct FitReport {
-    /// The parameters reached.
-    pub params: Params,
-    /// The objective at the parameters entering each iteration: log p(y | θ), plus log p(θ) where
-    /// priors count.
-    pub log_probs: Vec<f64>,
-    /// Whether the tolerance was met.
-    pub converged: bool,
-    /// Whether the observer stopped the fit.
-    pub interrupted: bool,
-    /// Variances floored, ridges added, states without data left as they were.
-    pub repairs: usize,
-    /// What a user should know, in words.
-    pub warnings: Vec<String>,
 }
 
 impl Em {
@@ -88,16 +61,9 @@ impl Em {
         e_step: &mut dyn FnMut(&Params) -> Result<Statistics>,
         observe: &mut dyn FnMut(Progress<'_>) -> bool,
     ) -> Result<FitReport> {
-        start.check(model.schema())?;
-        properties.check(model.schema())?;
-        let mut report = FitReport {
-            params: start.clone(),
-            log_probs: Vec::with_capacity(self.num_iters),
-            converged: false,
-            interrupted: false,
-            repairs: 0,
-            warnings: Vec::new(),
-        };
+        let start = &prepare_params(model, start, properties)?;
+        let mut report = FitReport::start(start, self.num_iters);
+        let mut falls = Vec::new();
         for iteration in 0..self.num_iters {
             let statistics = e_step(&report.params)?;
             let prior = if self.prior { model.log_prior(&report.params) } else { 0.0 };
@@ -105,6 +71,16 @@ impl Em {
             let previous = report.log_probs.last().copied();
             report.log_probs.push(log_prob);
             report.warnings = model.warnings(&statistics);
+            if let Some(previous) = previous
+                && log_prob < previous - ROUNDING * (1.0 + previous.abs())
+            {
+                falls.push(format!(
+                    "EM lowered its objective by {:.2e} in iteration {}, which it should not; a variance may \
+                     have been floored, else please report it",
+                    previous - log_prob,
+                    iteration - 1
+                ));
+            }
             let num_iters = self.num_iters;
             if !observe(Progress { iteration, num_iters, log_prob, params: &report.params }) {
                 report.interrupted = true;
@@ -120,13 +96,26 @@ impl Em {
             report.params = outcome.params;
             report.repairs += outcome.repairs;
         }
-        if report.repairs > 0 {
-            report.warnings.push(format!(
-                "{} times a variance was floored or a state without data kept its parameters; \
-                 use fewer states, more data or a stronger prior",
-                report.repairs
-            ));
-        }
+        report.warnings.append(&mut falls);
+        report.warn_of_repairs();
+        report.warn_of_identical_states(model.schema(), properties);
         Ok(report)
+    }
+}
+
+impl Learner for Em {
+    fn fit(
+        &self,
+        model: &dyn Learnable,
+        start: &Params,
+        properties: &Properties,
+        data: &Dataset<'_>,
+        observe: &mut dyn FnMut(Progress<'_>) -> bool,
+    ) -> Result<FitReport> {
+        Em::fit(self, model, start, properties, data, observe)
+    }
+
+    fn prior(&self) -> bool {
+        self.prior
     }
 }

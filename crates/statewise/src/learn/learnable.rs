@@ -94,4 +94,14 @@ pub trait Learnable: Sync {
 
     /// What a user should know about these statistics (states that hardly any data visit).
     fn warnings(&self, statistics: &Statistics) -> Vec<String>;
+
+    /// log p(y, ẑ | θ) with ẑ the most likely discrete path, weighted as the sequences are; `None`
+    /// for models without discrete states. Data have been checked.
+    ///
+    /// # Errors
+    /// As [`Learnable::e_step`].
+    fn classification_log_prob(&self, params: &Params, data: &Dataset<'_>) -> Result<Option<f64>> {
+        let _ = (params, data);
+        Ok(None)
+    }
 }

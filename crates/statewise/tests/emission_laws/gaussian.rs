@@ -6,7 +6,14 @@ use statewise::params::Array;
 use crate::case::{Case, entrywise, reals};
 
 fn cases() -> Vec<Case> {
-    vec![gaussian(), diagonal_gaussian()]
+    vec![
+        gaussian(),
+        diagonal_gaussian(),
+        spherical_gaussian(),
+        shared_covariance_gaussian(),
+        low_rank_gaussian(),
+        student_t(),
+    ]
 }
 
 laws!(cases);
@@ -66,6 +73,85 @@ fn diagonal_gaussian() -> Case {
             }),
             vec![means(), scales],
             entrywise(2, reals(-20.0, 20.0, 400)),
+        )
+    }
+}
+
+fn spherical_gaussian() -> Case {
+    Case {
+        bad_fields: with_bad(vec![
+            ("emission_prior_mean_covariance", json!([[1.0, 2.0], [2.0, 1.0]])),
+            ("emission_var_concentration", 0.0.into()),
+            ("emission_var_rate", (-1.0).into()),
+        ]),
+        ..Case::new(
+            json!({
+                "family": "spherical_gaussian", "num_states": 3, "emission_dim": 2,
+                "emission_prior_mean": [0.3, -0.2],
+                "emission_prior_mean_covariance": [[1.0, 0.4], [0.4, 2.0]],
+            }),
+            vec![means(), Array::new(&[3], vec![0.5, 1.0, 0.7])],
+            entrywise(2, reals(-20.0, 20.0, 400)),
+        )
+    }
+}
+
+fn shared_covariance_gaussian() -> Case {
+    Case {
+        augmented: true,
+        bad_fields: with_bad(vec![
+            ("emission_prior_concentration", 0.0.into()),
+            ("emission_prior_extra_df", (-1.0).into()),
+        ]),
+        ..Case::new(
+            // A prior mean away from zero, where Dynamax's M-step is no maximum.
+            json!({
+                "family": "shared_covariance_gaussian", "num_states": 3, "emission_dim": 2,
+                "emission_prior_mean": [3.0, -1.0], "emission_prior_concentration": 2.0,
+            }),
+            vec![means(), Array::new(&[2, 2], vec![0.8, 0.3, 0.3, 0.5])],
+            entrywise(2, reals(-20.0, 20.0, 400)),
+        )
+    }
+}
+
+fn low_rank_gaussian() -> Case {
+    // Rows of both states share one strong factor, so that the likelihood has a single maximum.
+    let means = Array::new(&[2, 4], vec![0.4, 0.2, -0.1, 0.3, 0.2, -0.3, 0.4, 0.0]);
+    let diags = Array::new(&[2, 4], vec![0.5, 0.4, 0.7, 0.3, 0.9, 0.6, 0.5, 0.8]);
+    let factors = Array::new(&[2, 4, 1], vec![1.2, 0.9, -1.1, 0.8, 1.0, 1.1, -0.9, 1.2]);
+    Case {
+        augmented: true,
+        bad_fields: with_bad(vec![
+            ("emission_rank", 0.into()),
+            ("emission_diag_factor_concentration", 0.0.into()),
+            ("emission_diag_factor_rate", (-1.0).into()),
+        ]),
+        ..Case::new(
+            json!({
+                "family": "low_rank_gaussian", "num_states": 2, "emission_dim": 4, "emission_rank": 1,
+            }),
+            vec![means, diags, factors],
+            entrywise(4, reals(-20.0, 20.0, 400)),
+        )
+    }
+}
+
+fn student_t() -> Case {
+    // y = sinh x: the tails fall like a power of y, so exponentially in x.
+    let sinh = |(x, w): (Vec<f64>, f64)| (vec![x[0].sinh()], w * x[0].cosh());
+    let nodes = reals(-25.0, 25.0, 1000).into_iter().map(sinh).collect();
+    Case {
+        augmented: true,
+        bad_fields: with_bad(vec![
+            ("emission_prior_concentration", 0.0.into()),
+            ("emission_dof_concentration", 0.0.into()),
+            ("emission_dof_rate", (-1.0).into()),
+        ]),
+        ..Case::new(
+            json!({"family": "student_t", "num_states": 3, "emission_dim": 2}),
+            vec![means(), covs(), Array::new(&[3], vec![5.0, 8.0, 12.0])],
+            entrywise(2, nodes),
         )
     }
 }

@@ -99,11 +99,6 @@ impl Rows {
             let extra = if prior { self.concentration[i] - 1.0 } else { 0.0 };
             (counts[i] + extra).max(0.0)
         };
-        // For a one-row array (initial.probs) ties are between entries, not rows: they pool there.
-        if self.num_rows == 1 {
-            let pooled = pool_entries(&(0..self.width).map(mass).collect::<Vec<_>>(), &property.tied);
-            return scale_row(&pooled, 0, self.width, movable, probs);
-        }
         for row in 0..self.num_rows {
             let group = property.tied.iter().find(|g| g.contains(&row));
             if group.is_some_and(|g| g[0] != row) {
@@ -112,21 +107,10 @@ impl Rows {
             let rows = group.map_or(vec![row], Clone::clone);
             let pooled: Vec<f64> =
                 (0..self.width).map(|j| rows.iter().map(|r| mass(r * self.width + j)).sum()).collect();
-            scale_row(&pooled, row * self.width, self.width, movable, probs);
-            for other in &rows[1..] {
-                probs.copy_within(row * self.width..(row + 1) * self.width, other * self.width);
-            }
+            // Each row scales the shared shares to the mass that its own fixed entries leave.
+            rows.iter().for_each(|r| scale_row(&pooled, r * self.width, self.width, movable, probs));
         }
     }
-}
-
-fn pool_entries(masses: &[f64], tied: &[Vec<usize>]) -> Vec<f64> {
-    let mut pooled = masses.to_vec();
-    for group in tied {
-        let mean = group.iter().map(|i| masses[*i]).sum::<f64>() / group.len() as f64;
-        group.iter().for_each(|i| pooled[*i] = mean);
-    }
-    pooled
 }
 
 fn scale_row(

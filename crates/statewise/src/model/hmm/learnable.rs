@@ -210,6 +210,11 @@ impl Learnable for Hmm {
         gradient
     }
 
+    fn classification_log_prob(&self, params: &Params, data: &Dataset<'_>) -> Result<Option<f64>> {
+        let (_, joint) = self.most_likely_states(params, data)?;
+        Ok(Some(joint.iter().enumerate().map(|(n, joint)| data.weight(n) * joint).sum()))
+    }
+
     fn warnings(&self, statistics: &Statistics) -> Vec<String> {
         let occupancy = &statistics.values[self.parts().occupancy];
         let warn = |(state, visits): (usize, &f64)| {

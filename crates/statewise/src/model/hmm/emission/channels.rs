@@ -7,6 +7,7 @@ use std::ops::Range;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use super::column_view::ColumnView;
 use super::{Emission, EmissionSpec, MStep, Maximised, Prepared, check_size, maximise_clusters};
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
@@ -43,16 +44,6 @@ struct PreparedPart<'a> {
     columns: Range<usize>,
     stats: Range<usize>,
     num_lags: usize,
-}
-
-/// A copy of one channel's columns over a block of steps, and over the rows before that it reads.
-struct View<'a> {
-    rows: Vec<f64>,
-    width: usize,
-    inputs: &'a [f64],
-    input_dim: usize,
-    /// The steps of the block in the copy.
-    steps: Range<usize>,
 }
 
 impl Channels {
@@ -218,26 +209,8 @@ fn rename_argument(error: Error, rename: impl Fn(&str) -> String) -> Error {
 }
 
 impl PreparedPart<'_> {
-    /// Copies the channel's columns; rows that the sequence does not have yet are missing.
-    fn view<'s>(&self, sequence: &Sequence<'s>, steps: Range<usize>) -> View<'s> {
-        let first = steps.start.saturating_sub(self.num_lags);
-        let known = first..steps.end.min(sequence.num_steps()).max(first);
-        let width = self.columns.len();
-        let mut rows = Vec::with_capacity((steps.end - first) * width);
-        for row in sequence.emission_rows(known).chunks_exact(sequence.width) {
-            rows.extend_from_slice(&row[self.columns.clone()]);
-        }
-        rows.resize((steps.end - first) * width, f64::NAN);
-        let input_dim = sequence.input_dim;
-        let inputs = &sequence.inputs[first * input_dim..steps.end * input_dim];
-        View { rows, width, inputs, input_dim, steps: steps.start - first..steps.end - first }
-    }
-}
-
-impl View<'_> {
-    fn sequence(&self) -> Sequence<'_> {
-        let (width, inputs, input_dim) = (self.width, self.inputs, self.input_dim);
-        Sequence { emissions: &self.rows, width, inputs, input_dim }
+    fn view<'s>(&self, sequence: &Sequence<'s>, steps: Range<usize>) -> ColumnView<'s> {
+        ColumnView::new(sequence, self.columns.clone(), steps, self.num_lags)
     }
 }
 

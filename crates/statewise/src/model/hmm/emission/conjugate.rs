@@ -47,7 +47,7 @@ impl NormalInverseWishart {
     }
 
     /// Ψ + κ Σ_k (μ_k − m)(μ_k − m)ᵀ.
-    fn second(&self, means: &[&[f64]]) -> Vec<f64> {
+    pub(super) fn second(&self, means: &[&[f64]]) -> Vec<f64> {
         let mut second = self.scale.clone();
         for mean in means {
             let offset: Vec<f64> = mean.iter().zip(&self.mean).map(|(a, b)| a - b).collect();
@@ -278,4 +278,13 @@ pub(super) fn maximise_scalars(
         }
     }
     repairs
+}
+
+/// argmax over v of −n/2 ln v − S/(2v) + (a − 1) ln v − b v, the positive root of
+/// b v² + (n/2 − a + 1) v − S/2 = 0.
+pub(super) fn gamma_variance_mode(n: f64, sum: f64, a: f64, b: f64) -> f64 {
+    let c = 0.5 * n - a + 1.0;
+    let root = (c * c + 2.0 * b * sum).sqrt();
+    // Both forms are the root; each loses its digits where the other keeps them.
+    if c > 0.0 { sum / (root + c) } else { (root - c) / (2.0 * b) }
 }

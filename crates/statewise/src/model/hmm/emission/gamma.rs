@@ -123,7 +123,7 @@ impl Emission for Gamma {
         let mut repairs = 0;
         for i in 0..self.grid().len() {
             let [weight, sum, log_sum] = self.grid().at(step.stats, i);
-            if !(weight > 0.0 && sum > 0.0) {
+            if weight <= 0.0 || sum <= 0.0 {
                 repairs += usize::from(shape_moves || rate_moves);
                 continue;
             }

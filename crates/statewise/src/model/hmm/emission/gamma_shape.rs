@@ -27,7 +27,7 @@ pub(super) fn ln_minus_digamma(a: f64) -> f64 {
 /// Minka (2002), Estimating a Gamma distribution: Newton's method in 1/a, four or five steps from a
 /// start that is right to 1.5 %.
 pub(super) fn solve_shape(s: f64) -> Option<f64> {
-    if !(s > 0.5 / LARGEST_SHAPE) {
+    if s.is_nan() || s <= 0.5 / LARGEST_SHAPE {
         return None;
     }
     let mut a = (3.0 - s + ((s - 3.0) * (s - 3.0) + 24.0 * s).sqrt()) / (12.0 * s);

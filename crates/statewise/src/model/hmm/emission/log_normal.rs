@@ -84,7 +84,7 @@ impl LogNormal {
         } else {
             (0.0, 0.0, 0.0)
         };
-        if !(weight + kappa > 0.0) {
+        if weight + kappa <= 0.0 {
             return usize::from(moves.0 || moves.1);
         }
         if moves.0 {

@@ -8,8 +8,8 @@ use std::ops::Range;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma as GammaDraw};
 use serde::{Deserialize, Serialize};
-use statewise_kernels::math::ln_gamma;
 
+use super::count_table::{CountDensity, CountTable};
 use super::entrywise::Grid;
 use super::gamma_shape::{LARGEST_SHAPE, expected_tables, ln_rising_ratio};
 use super::poisson::{check_counts, draw_poisson};
@@ -50,11 +50,14 @@ const SMALLEST_DISPERSION: f64 = 1e-10;
 /// r^l (r / (r + μ))^r (μ / (r + μ))^y, so the mean is maximised exactly whatever the dispersion,
 /// which the mixture of Poissons over Gamma rates would only approach step by step.
 struct PreparedNegativeBinomial<'a> {
-    grid: Grid,
+    table: CountTable<Density<'a>>,
+}
+
+struct Density<'a> {
     means: &'a [f64],
     dispersions: &'a [f64],
     /// ln μ − ln(1 + μ / r) and r ln(1 + μ / r).
-    tables: Vec<[f64; 2]>,
+    logs: Vec<[f64; 2]>,
 }
 
 impl NegativeBinomial {
@@ -103,12 +106,13 @@ impl Emission for NegativeBinomial {
 
     fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
         let (means, dispersions) = (params[0].values(), params[1].values());
-        let table = |(mean, r): (&f64, &f64)| {
+        let logs = |(mean, r): (&f64, &f64)| {
             let log = (mean / r).ln_1p();
             [mean.ln() - log, r * log]
         };
-        let tables = means.iter().zip(dispersions).map(table).collect();
-        Ok(Box::new(PreparedNegativeBinomial { grid: self.grid(), means, dispersions, tables }))
+        let logs = means.iter().zip(dispersions).map(logs).collect();
+        let density = Density { means, dispersions, logs };
+        Ok(Box::new(PreparedNegativeBinomial { table: CountTable::new(self.grid(), density) }))
     }
 
     fn num_stats(&self) -> usize {
@@ -212,36 +216,47 @@ fn solve_dispersion(weight: f64, mean: f64, tables: f64, prior: GammaPrior, r: &
     0
 }
 
+impl CountDensity for Density<'_> {
+    fn log_prob(&self, i: usize, y: f64, log_factorial: f64) -> f64 {
+        let [log_odds, constant] = self.logs[i];
+        ln_rising_ratio(self.dispersions[i], y) + y * log_odds - constant - log_factorial
+    }
+}
+
 impl Prepared for PreparedNegativeBinomial<'_> {
     fn log_likelihoods(&self, sequence: &Sequence<'_>, steps: Range<usize>, out: &mut [f64]) {
-        self.grid.log_likelihoods(
-            sequence.emission_rows(steps),
-            out,
-            |y| (y, ln_gamma(y + 1.0)),
-            |i, (y, log_factorial)| {
-                let [log_odds, constant] = self.tables[i];
-                ln_rising_ratio(self.dispersions[i], *y) + y * log_odds - constant - log_factorial
-            },
-        );
+        self.table.log_likelihoods(sequence.emission_rows(steps), out);
+    }
+
+    fn scaled_likelihoods(
+        &self,
+        sequence: &Sequence<'_>,
+        steps: Range<usize>,
+        out: &mut [f64],
+        shift: &mut [f64],
+    ) {
+        self.table.scaled_likelihoods(sequence.emission_rows(steps), out, shift);
     }
 
     fn accumulate(&self, sequence: &Sequence<'_>, steps: Range<usize>, gamma: &[f64], stats: &mut [f64]) {
-        let statistics = |i: usize, y: &f64| [1.0, *y, expected_tables(self.dispersions[i], *y)];
-        self.grid.accumulate(sequence.emission_rows(steps), gamma, stats, |y| y, statistics);
+        let dispersions = self.table.density.dispersions;
+        let statistics = |i: usize, y: &f64| [1.0, *y, expected_tables(dispersions[i], *y)];
+        self.table.grid.accumulate(sequence.emission_rows(steps), gamma, stats, |y| y, statistics);
     }
 
     /// A Poisson draw whose rate is drawn from Gamma(shape r, scale μ / r).
     fn sample(&self, state: usize, _: &Sequence<'_>, _: usize, rng: &mut ChaCha8Rng, out: &mut [f64]) {
         for (d, out) in out.iter_mut().enumerate() {
-            let i = state * self.grid.dim + d;
-            let (mean, r) = (self.means[i], self.dispersions[i]);
+            let (i, density) = (state * self.table.grid.dim + d, &self.table.density);
+            let (mean, r) = (density.means[i], density.dispersions[i]);
             let rate = GammaDraw::new(r, mean / r).map_or(mean, |g| g.sample(rng));
             *out = draw_poisson(rate, rng);
         }
     }
 
     fn moments(&self, state: usize, _: &Sequence<'_>, _: usize, mean: &mut [f64], cov: &mut [f64]) {
-        let variance = |i: usize| self.means[i] * (1.0 + self.means[i] / self.dispersions[i]);
-        self.grid.moments(state, mean, cov, |i| (self.means[i], variance(i)));
+        let (means, dispersions) = (self.table.density.means, self.table.density.dispersions);
+        let variance = |i: usize| means[i] * (1.0 + means[i] / dispersions[i]);
+        self.table.grid.moments(state, mean, cov, |i| (means[i], variance(i)));
     }
 }

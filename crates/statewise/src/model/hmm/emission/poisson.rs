@@ -7,8 +7,8 @@ use std::ops::Range;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Poisson as PoissonDraw};
 use serde::{Deserialize, Serialize};
-use statewise_kernels::math::ln_gamma;
 
+use super::count_table::{CountDensity, CountTable};
 use super::entrywise::Grid;
 use super::priors::{GammaPrior, ratio, xlogy};
 use super::{Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size};
@@ -42,7 +42,10 @@ pub(super) fn default_rate() -> f64 {
 
 /// Statistics: Σ_t γ_t(k) over rows where y_td is present, then Σ_t γ_t(k) y_td, both \[K, D\].
 struct PreparedPoisson<'a> {
-    grid: Grid,
+    table: CountTable<PoissonDensity<'a>>,
+}
+
+struct PoissonDensity<'a> {
     rates: &'a [f64],
     log_rates: Vec<f64>,
 }
@@ -85,7 +88,8 @@ impl Emission for Poisson {
     fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
         let rates = params[0].values();
         let log_rates = rates.iter().map(|rate| rate.ln()).collect();
-        Ok(Box::new(PreparedPoisson { grid: self.grid(), rates, log_rates }))
+        let density = PoissonDensity { rates, log_rates };
+        Ok(Box::new(PreparedPoisson { table: CountTable::new(self.grid(), density) }))
     }
 
     fn num_stats(&self) -> usize {
@@ -140,28 +144,39 @@ impl Emission for Poisson {
     }
 }
 
+impl CountDensity for PoissonDensity<'_> {
+    fn log_prob(&self, i: usize, y: f64, log_factorial: f64) -> f64 {
+        y * self.log_rates[i] - self.rates[i] - log_factorial
+    }
+}
+
 impl Prepared for PreparedPoisson<'_> {
     fn log_likelihoods(&self, sequence: &Sequence<'_>, steps: Range<usize>, out: &mut [f64]) {
-        self.grid.log_likelihoods(
-            sequence.emission_rows(steps),
-            out,
-            |y| (y, ln_gamma(y + 1.0)),
-            |i, (y, log_factorial)| y * self.log_rates[i] - self.rates[i] - log_factorial,
-        );
+        self.table.log_likelihoods(sequence.emission_rows(steps), out);
+    }
+
+    fn scaled_likelihoods(
+        &self,
+        sequence: &Sequence<'_>,
+        steps: Range<usize>,
+        out: &mut [f64],
+        shift: &mut [f64],
+    ) {
+        self.table.scaled_likelihoods(sequence.emission_rows(steps), out, shift);
     }
 
     fn accumulate(&self, sequence: &Sequence<'_>, steps: Range<usize>, gamma: &[f64], stats: &mut [f64]) {
-        self.grid.accumulate(sequence.emission_rows(steps), gamma, stats, |y| y, |_, y| [1.0, *y]);
+        self.table.grid.accumulate(sequence.emission_rows(steps), gamma, stats, |y| y, |_, y| [1.0, *y]);
     }
 
     fn sample(&self, state: usize, _: &Sequence<'_>, _: usize, rng: &mut ChaCha8Rng, out: &mut [f64]) {
-        for (d, out) in out.iter_mut().enumerate() {
-            *out = draw_poisson(self.rates[state * self.grid.dim + d], rng);
-        }
+        let rates = &self.table.density.rates[state * self.table.grid.dim..];
+        out.iter_mut().zip(rates).for_each(|(out, rate)| *out = draw_poisson(*rate, rng));
     }
 
     fn moments(&self, state: usize, _: &Sequence<'_>, _: usize, mean: &mut [f64], cov: &mut [f64]) {
-        self.grid.moments(state, mean, cov, |i| (self.rates[i], self.rates[i]));
+        let rates = self.table.density.rates;
+        self.table.grid.moments(state, mean, cov, |i| (rates[i], rates[i]));
     }
 }
 

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Bernoulli, Categorical, Channels, DiagonalGaussian, Emission, Exponential, Gamma, Gaussian, LogNormal,
-    Multinomial, NegativeBinomial, Poisson, VonMises, ZeroInflatedPoisson,
+    LowRankGaussian, Multinomial, NegativeBinomial, Poisson, SharedCovarianceGaussian, SphericalGaussian,
+    StudentT, VonMises, ZeroInflatedPoisson,
 };
 use crate::error::Result;
 
@@ -59,12 +60,20 @@ families! {
     Gaussian,
     /// Positive numbers whose logarithms are normal.
     LogNormal,
+    /// Vectors with a diagonal plus low-rank covariance per state.
+    LowRankGaussian,
     /// Counts of classes among a number of trials.
     Multinomial,
     /// Counts that vary more than Poisson counts.
     NegativeBinomial,
     /// Independent counts.
     Poisson,
+    /// Vectors with one covariance matrix for all states.
+    SharedCovarianceGaussian,
+    /// Vectors with one variance per state.
+    SphericalGaussian,
+    /// Vectors with heavy tails.
+    StudentT,
     /// Angles.
     VonMises,
     /// Counts with extra zeros.

@@ -121,7 +121,7 @@ impl Emission for VonMises {
         let mut repairs = 0;
         for i in 0..self.grid().len() {
             let [weight, cos, sin] = self.grid().at(step.stats, i);
-            if !(weight > 0.0) {
+            if weight <= 0.0 {
                 repairs += usize::from(location_moves || concentration_moves);
                 continue;
             }

@@ -8,8 +8,8 @@ use std::ops::Range;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-use statewise_kernels::math::ln_gamma;
 
+use super::count_table::{CountDensity, CountTable};
 use super::entrywise::Grid;
 use super::poisson::{check_counts, default_concentration, default_rate, draw_poisson};
 use super::priors::{BetaPrior, GammaPrior, ratio, xlogy};
@@ -43,11 +43,14 @@ pub struct ZeroInflatedPoisson {
 /// Statistics: with w the probability that an observed zero is structural, Σ_t γ_t(k) w_td,
 /// Σ_t γ_t(k) (1 − w_td) and Σ_t γ_t(k) y_td over rows where y_td is present, \[K, D\] each.
 struct PreparedZeroInflatedPoisson<'a> {
-    grid: Grid,
+    table: CountTable<Density<'a>>,
+}
+
+struct Density<'a> {
     zero_probs: &'a [f64],
     rates: &'a [f64],
     /// log p(y = 0), ln(1 − π) − λ and ln λ.
-    tables: Vec<[f64; 3]>,
+    logs: Vec<[f64; 3]>,
 }
 
 impl ZeroInflatedPoisson {
@@ -100,8 +103,9 @@ impl Emission for ZeroInflatedPoisson {
         // p(y = 0) = 1 − (1 − π)(1 − e^−λ), right to rounding at both ends.
         let log_zero = |p: &f64, rate: &f64| ((1.0 - p) * (-rate).exp_m1()).ln_1p();
         let table = |(p, rate): (&f64, &f64)| [log_zero(p, rate), (-p).ln_1p() - rate, rate.ln()];
-        let tables = zero_probs.iter().zip(rates).map(table).collect();
-        Ok(Box::new(PreparedZeroInflatedPoisson { grid: self.grid(), zero_probs, rates, tables }))
+        let logs = zero_probs.iter().zip(rates).map(table).collect();
+        let density = Density { zero_probs, rates, logs };
+        Ok(Box::new(PreparedZeroInflatedPoisson { table: CountTable::new(self.grid(), density) }))
     }
 
     fn num_stats(&self) -> usize {
@@ -165,44 +169,54 @@ impl Emission for ZeroInflatedPoisson {
     }
 }
 
+impl CountDensity for Density<'_> {
+    fn log_prob(&self, i: usize, y: f64, log_factorial: f64) -> f64 {
+        let [log_zero, constant, log_rate] = self.logs[i];
+        if y == 0.0 { log_zero } else { constant + y * log_rate - log_factorial }
+    }
+}
+
 impl Prepared for PreparedZeroInflatedPoisson<'_> {
     fn log_likelihoods(&self, sequence: &Sequence<'_>, steps: Range<usize>, out: &mut [f64]) {
-        self.grid.log_likelihoods(
-            sequence.emission_rows(steps),
-            out,
-            |y| (y, ln_gamma(y + 1.0)),
-            |i, (y, log_factorial)| {
-                let [log_zero, constant, log_rate] = self.tables[i];
-                if *y == 0.0 { log_zero } else { constant + y * log_rate - log_factorial }
-            },
-        );
+        self.table.log_likelihoods(sequence.emission_rows(steps), out);
+    }
+
+    fn scaled_likelihoods(
+        &self,
+        sequence: &Sequence<'_>,
+        steps: Range<usize>,
+        out: &mut [f64],
+        shift: &mut [f64],
+    ) {
+        self.table.scaled_likelihoods(sequence.emission_rows(steps), out, shift);
     }
 
     fn accumulate(&self, sequence: &Sequence<'_>, steps: Range<usize>, gamma: &[f64], stats: &mut [f64]) {
+        let density = &self.table.density;
         let statistics = |i: usize, y: &f64| {
             // 1 − w = (1 − π) e^−λ / p(y = 0), which is 1 also where nothing is structural.
-            let poisson = if *y > 0.0 || self.zero_probs[i] == 0.0 {
+            let poisson = if *y > 0.0 || density.zero_probs[i] == 0.0 {
                 1.0
             } else {
-                (self.tables[i][1] - self.tables[i][0]).exp()
+                (density.logs[i][1] - density.logs[i][0]).exp()
             };
             [1.0 - poisson, poisson, *y]
         };
-        self.grid.accumulate(sequence.emission_rows(steps), gamma, stats, |y| y, statistics);
+        self.table.grid.accumulate(sequence.emission_rows(steps), gamma, stats, |y| y, statistics);
     }
 
     fn sample(&self, state: usize, _: &Sequence<'_>, _: usize, rng: &mut ChaCha8Rng, out: &mut [f64]) {
         for (d, out) in out.iter_mut().enumerate() {
-            let i = state * self.grid.dim + d;
-            let structural = rng.random::<f64>() < self.zero_probs[i];
-            *out = if structural { 0.0 } else { draw_poisson(self.rates[i], rng) };
+            let (i, density) = (state * self.table.grid.dim + d, &self.table.density);
+            let structural = rng.random::<f64>() < density.zero_probs[i];
+            *out = if structural { 0.0 } else { draw_poisson(density.rates[i], rng) };
         }
     }
 
     /// E y = (1 − π) λ, Var y = (1 − π) λ (1 + π λ).
     fn moments(&self, state: usize, _: &Sequence<'_>, _: usize, mean: &mut [f64], cov: &mut [f64]) {
-        self.grid.moments(state, mean, cov, |i| {
-            let (p, rate) = (self.zero_probs[i], self.rates[i]);
+        self.table.grid.moments(state, mean, cov, |i| {
+            let (p, rate) = (self.table.density.zero_probs[i], self.table.density.rates[i]);
             ((1.0 - p) * rate, (1.0 - p) * rate * (1.0 + p * rate))
         });
     }

@@ -72,8 +72,10 @@ impl Transition for SoftmaxTransitions {
                 "transition_weights",
                 &[k, k, self.input_dim],
                 Constraint::Real,
-            ),
-            ParamSpec::new("transitions.biases", "transition_biases", &[k, k], Constraint::Real),
+            )
+            .with_state_axes(2),
+            ParamSpec::new("transitions.biases", "transition_biases", &[k, k], Constraint::Real)
+                .with_state_axes(2),
         ]
     }
 

@@ -64,7 +64,7 @@ impl Transition for StandardTransitions {
             &shape,
             Constraint::Simplex,
         );
-        vec![ParamSpec { support: self.support(), ..spec }]
+        vec![ParamSpec { support: self.support(), ..spec.with_state_axes(2) }]
     }
 
     fn check_hyperparameters(&self) -> Result<()> {
