@@ -14,16 +14,17 @@ import os as _os
 from typing import TYPE_CHECKING
 
 from . import _native
-from . import hidden_markov_model
+from . import hidden_markov_model, optim
 from .data import Dataset, as_dataset
 from .errors import StatewiseError
 from .files import SavedModel, load, save
 from .hidden_markov_model import *  # noqa: F403
 from .hidden_markov_model import __all__ as _models
 from .learning import FitResult, Progress
-from .online import OnlineFilter
+from .online import OnlineEM, OnlineFilter
 from .parameters import ParameterProperties, Params, Properties
-from .posteriors import Forecast, Paths
+from .posteriors import CrossValidation, Forecast, InformationCriteria, Paths
+from .selection import cross_validate
 from .statistics import Statistics
 from .utils import (
     compute_state_overlap,
@@ -43,9 +44,12 @@ if TYPE_CHECKING:
 __version__: str = _native.__version__
 
 __all__ = [
+    "CrossValidation",
     "Dataset",
     "FitResult",
     "Forecast",
+    "InformationCriteria",
+    "OnlineEM",
     "OnlineFilter",
     "ParameterProperties",
     "Params",
@@ -57,11 +61,13 @@ __all__ = [
     "Statistics",
     "as_dataset",
     "compute_state_overlap",
+    "cross_validate",
     "find_permutation",
     "hidden_markov_model",
     "load",
     "monotonically_increasing",
     "num_threads",
+    "optim",
     "pad_sequences",
     "plots",
     "random_rotation",

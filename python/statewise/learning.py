@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -14,7 +15,7 @@ from . import _native
 from ._progress import ProgressLine
 from .data import Dataset
 from .errors import StatewiseError
-from .parameters import Params
+from .parameters import Params, Properties
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -77,6 +78,15 @@ class FitResult(tuple[Params, NDArray[np.float64]]):
         return self[1]
 
     @property
+    def losses(self) -> NDArray[np.float64]:
+        return self[1]
+
+    def _with_losses(self, num_scalars: int) -> FitResult:
+        make, (params, log_probs, *rest) = self.__reduce__()
+        result: FitResult = make(params, -log_probs / num_scalars, *rest)
+        return result
+
+    @property
     def iterations(self) -> int:
         return len(self.log_probs)
 
@@ -91,29 +101,79 @@ class FitResult(tuple[Params, NDArray[np.float64]]):
         return "\n".join([*lines, *(f"  warning: {text}" for text in self.warnings)])
 
 
-def fit_em(
+def fit(
     model: HMM,
-    arrays: Arrays,
-    props: str,
+    params: Any,
+    props: Properties,
     data: Dataset,
-    *,
-    num_iters: int,
-    verbose: bool,
-    tol: float | None,
-    use_priors: bool,
-    callback: Callable[[Progress], object] | None,
-    executor: Executor | None,
-    num_partitions: int | None,
+    settings: dict[str, Any],
+    verbose: bool = False,
+    callback: Callable[[Progress], object] | None = None,
 ) -> FitResult:
-    """EM behind `HMM.fit_em`."""
-    settings = (int(num_iters), tol, bool(use_priors))
-    with Watch(model, "EM", verbose, callback) as watch:
-        if executor is None:
-            report = _native.fit_em(model._native, arrays, props, data, *settings, watch.see)
-        else:
-            e_step = ExecutorEStep(model, data, executor, num_partitions)
-            report = _native.fit_em_with(model._native, arrays, props, e_step, *settings, watch.see)
+    """A fit by the learner that `settings` name; behind every `HMM.fit_*`."""
+    arrays, flags = model._arrays(params), props._json(model._paths)
+    with Watch(model, settings["learner"], verbose, callback) as watch:
+        report = _native.fit(model._native, json.dumps(settings), arrays, flags, data, watch.see)
     return watch.result(report)
+
+
+def fit_em_on(
+    executor: Executor,
+    model: HMM,
+    params: Any,
+    props: Properties,
+    data: Dataset,
+    settings: dict[str, Any],
+    num_partitions: int | None,
+    verbose: bool = False,
+    callback: Callable[[Progress], object] | None = None,
+) -> FitResult:
+    """EM with E-steps on an executor."""
+    arrays, flags = model._arrays(params), props._json(model._paths)
+    e_step = ExecutorEStep(model, data, executor, num_partitions)
+    rest = settings["num_iters"], settings["tol"], settings["use_priors"]
+    with Watch(model, "em", verbose, callback) as watch:
+        report = _native.fit_em_with(model._native, arrays, flags, e_step, *rest, watch.see)
+    return watch.result(report)
+
+
+def fit_restarts(
+    model: HMM, starts: Sequence[Any], props: Properties, data: Dataset, settings: dict[str, Any]
+) -> tuple[FitResult, int, list[float | None]]:
+    """Fits from every start in parallel: the best fit, which start it had, the log prob of each."""
+    arrays, flags = [model._arrays(start) for start in starts], props._json(model._paths)
+    with Watch(model, settings["learner"], False, None) as watch:
+        report, best, log_probs = _native.fit_restarts(
+            model._native, json.dumps(settings), arrays, flags, data
+        )
+    return watch.result(report), best, log_probs
+
+
+def em(num_iters: int, tol: float | None, use_priors: bool) -> dict[str, Any]:
+    """The settings of EM."""
+    tol = None if tol is None else float(tol)
+    return {
+        "learner": "em",
+        "num_iters": whole("num_iters", num_iters),
+        "tol": tol,
+        "use_priors": bool(use_priors),
+    }
+
+
+def step_size(weights: float | Sequence[float] | None) -> dict[str, Any]:
+    """How much an update counts against all before it."""
+    if weights is None:
+        return {"step_size": "power", "exponent": 0.6}
+    if isinstance(weights, (int, float)):
+        return {"step_size": "constant", "weight": float(weights)}
+    return {"step_size": "given", "weights": [float(weight) for weight in weights]}
+
+
+def whole(argument: str, value: Any) -> int:
+    """A count of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise StatewiseError(f"{argument}: found {value!r}, expected an integer of at least 0")
+    return int(value)
 
 
 class Watch:

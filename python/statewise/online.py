@@ -1,13 +1,20 @@
-"""Filtering one observation at a time."""
+"""Filtering one observation at a time, and learning one batch at a time."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
+from .learning import step_size as step_sizes
+from .parameters import Params, Properties
+
+if TYPE_CHECKING:
+    from .hidden_markov_model.base import HMM
 
 
 class OnlineFilter:
@@ -51,6 +58,52 @@ class OnlineFilter:
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a state saved by a filter of the same model."""
         self._filter.restore(state)
+
+
+class OnlineEM:
+    """EM on a stream: batches come, count, and are forgotten.
+
+    Statistics are averages per time step, s ← (1 - γ) s + γ s_new; the prior weighs against all steps
+    seen. Every sequence of a batch starts from the initial distribution.
+
+    * `step_size`: one γ for each update, or the same for all; by default γ_t = (t + 2)^-0.6.
+    * `burn_in`: so many batches only collect statistics.
+    """
+
+    def __init__(
+        self,
+        model: HMM,
+        params: Params | Mapping[str, Any],
+        props: Properties | None = None,
+        *,
+        step_size: float | Sequence[float] | None = None,
+        use_priors: bool = True,
+        burn_in: int = 0,
+    ) -> None:
+        props = model.properties() if props is None else props
+        self._model = model
+        self._learner = _native.OnlineEm(
+            model._native,
+            model._arrays(params),
+            props._json(model._paths),
+            json.dumps(step_sizes(step_size)),
+            use_priors,
+            burn_in,
+        )
+
+    def update(self, emissions: Any, inputs: Any = None) -> float:
+        """Learns from one batch; answers its log p(y) under the parameters before it."""
+        return self._learner.update(self._model._data(emissions, inputs))[0]
+
+    @property
+    def params(self) -> Params:
+        """The parameters now."""
+        return self._model._params(self._learner.params())
+
+    @property
+    def updates(self) -> int:
+        """Batches counted."""
+        return self._learner.updates
 
 
 def _flat(values: ArrayLike) -> NDArray[np.float64]:

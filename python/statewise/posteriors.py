@@ -67,15 +67,27 @@ class Paths(NamedTuple):
 
 
 class InformationCriteria(NamedTuple):
-    """Fit against size; the smaller, the better (but for `marginal_loglik`).
+    """Fit against size; the smaller the criterion, the better.
 
-    * `marginal_loglik`: log p(y | θ).
-    * `num_params`: free parameters.
-    * `aic`, `bic`, `icl`: Akaike's, Schwarz's, and the latter with the entropy of the path added.
+    * `marginal_loglik`: log p(y | θ), the prior left out.
+    * `num_parameters`: p, the free parameters.
+    * `num_observations`: n, the time steps with any observation.
+    * `aic`: -2 log p(y | θ) + 2 p.
+    * `bic`: -2 log p(y | θ) + p log n.
+    * `icl`: as `bic` with log p(y, z | θ) of the most likely path z.
     """
 
     marginal_loglik: float
-    num_params: int
+    num_parameters: int
+    num_observations: float
     aic: float
     bic: float
-    icl: float
+    icl: float | None
+
+
+class CrossValidation(NamedTuple):
+    """Held-out log likelihood of one model: their sum, and that of each fold."""
+
+    model: Any
+    log_prob: float
+    fold_log_probs: list[float]

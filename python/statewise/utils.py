@@ -30,18 +30,13 @@ def num_threads() -> int:
 
 def compute_state_overlap(z1: ArrayLike, z2: ArrayLike) -> NDArray[np.int64]:
     """How often state i of `z1` meets state j of `z2`, [K, K]; K is the highest label plus one."""
-    first, second = _labels("z1", z1), _labels("z2", z2)
-    if first.shape != second.shape:
-        raise StatewiseError(f"z2: found shape {second.shape}, expected {first.shape} as z1 has")
-    num_states = int(max(first.max(), second.max())) + 1
-    overlap = np.zeros((num_states, num_states), dtype=np.int64)
-    np.add.at(overlap, (first, second), 1)
-    return overlap
+    num_states, counts = _native.state_overlap(_labels("z1", z1), _labels("z2", z2))
+    return np.array(counts, dtype=np.int64).reshape(num_states, num_states)
 
 
 def find_permutation(z1: ArrayLike, z2: ArrayLike) -> NDArray[np.intp]:
     """The relabelling of `z1` that overlaps most with `z2`: `perm[z1]` aligns with `z2`."""
-    return _best_assignment(compute_state_overlap(z1, z2))
+    return np.array(_native.find_permutation(_labels("z1", z1), _labels("z2", z2)), dtype=np.intp)
 
 
 def monotonically_increasing(x: ArrayLike, atol: float = 0.0, rtol: float = 0.0) -> bool:
@@ -91,46 +86,8 @@ def unpad_sequences(padded: ArrayLike, valid_lens: ArrayLike) -> list[NDArray[An
     return [row[:length] for row, length in zip(np.asarray(padded), lengths, strict=True)]
 
 
-def _labels(argument: str, states: ArrayLike) -> NDArray[np.intp]:
+def _labels(argument: str, states: ArrayLike) -> NDArray[np.uint32]:
     labels = np.asarray(states).ravel()
     if labels.size == 0 or not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
         raise StatewiseError(f"{argument}: found {labels.dtype} of size {labels.size}, expected integers from 0")
-    return labels.astype(np.intp)
-
-
-def _best_assignment(gain: NDArray[np.int64]) -> NDArray[np.intp]:
-    """The permutation p with the highest Σ_i gain(i, p_i).
-
-    Shortest augmenting paths with potentials (the Hungarian method), O(K³); so SciPy is not needed.
-    """
-    cost = (gain.max() - gain).astype(np.float64)
-    n = len(cost)
-    u, v = np.zeros(n + 1), np.zeros(n + 1)
-    row_of = np.zeros(n + 1, dtype=np.intp)  # row matched to each column, both counted from 1
-    for row in range(1, n + 1):
-        row_of[0] = row
-        column = 0
-        slack = np.full(n + 1, np.inf)
-        used = np.zeros(n + 1, dtype=bool)
-        came_from = np.zeros(n + 1, dtype=np.intp)
-        while True:
-            used[column] = True
-            reduced = cost[row_of[column] - 1] - u[row_of[column]] - v[1:]
-            better = ~used[1:] & (reduced < slack[1:])
-            slack[1:][better] = reduced[better]
-            came_from[1:][better] = column
-            free = np.flatnonzero(~used[1:]) + 1
-            nearest = int(free[np.argmin(slack[free])])
-            step = slack[nearest]
-            u[row_of[used]] += step
-            v[used] -= step
-            slack[~used] -= step
-            column = nearest
-            if row_of[column] == 0:
-                break
-        while column:
-            row_of[column] = row_of[came_from[column]]
-            column = int(came_from[column])
-    assignment = np.empty(n, dtype=np.intp)
-    assignment[row_of[1:] - 1] = np.arange(n)
-    return assignment
+    return labels.astype(np.uint32)

@@ -1,15 +1,18 @@
 //! Learning: statistics, M-steps and fits that Python can watch and stop.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
-use statewise::learn::{Em, FitReport, Learnable, Progress, Statistics};
+use statewise::learn::{Em, FitReport, Learnable, Learner, Progress, Statistics};
 use statewise::params::Params;
 
 use crate::convert::{
     ArraysArg, DataArg, StatisticsTuple, arrays, error, params as to_params, properties, statistics,
     statistics_tuple,
 };
+use crate::learner::LearnerSpec;
 use crate::model::Hmm;
 
 type Arrays<'py> = Vec<Bound<'py, PyArrayDyn<f64>>>;
@@ -81,27 +84,78 @@ pub(crate) fn log_prior_gradient<'py>(
     Ok(arrays(py, &model.0.log_prior_gradient(&params)))
 }
 
-/// EM. `callback(iteration, num_iters, log_prob, params)` is asked every iteration; `False` stops.
+/// A fit by the learner of these settings (JSON). `callback(iteration, num_iters, log_prob, params)`
+/// is asked every iteration; `False` stops.
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", props: "str", data: "object", num_iters: "int", tolerance: "float | None", use_priors: "bool", callback: "Callable[..., object] | None") -> "tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]]")]
-pub(crate) fn fit_em<'py>(
+#[pyo3(signature = (model: "Hmm", learner: "str", params: "Sequence[NDArray[float64]]", props: "str", data: "object", callback: "Callable[..., object] | None") -> "tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]]")]
+pub(crate) fn fit<'py>(
     py: Python<'py>,
     model: &Hmm,
+    learner: &str,
     params: ArraysArg<'_>,
     props: &str,
     data: DataArg<'_>,
-    num_iters: usize,
-    tolerance: Option<f64>,
-    use_priors: bool,
     callback: Option<Py<PyAny>>,
 ) -> PyResult<ReportTuple<'py>> {
+    let learner = self::learner(learner)?;
     let properties = properties(props, model.0.schema())?;
     let (params, data) = (to_params(&params), data.dataset()?);
-    let em = Em { num_iters, tolerance, prior: use_priors };
     let mut watch = Watch::new(callback);
-    let report =
-        py.detach(|| em.fit(&*model.0, &params, &properties, &data, &mut |p| watch.sees(p)));
+    let report = py
+        .detach(|| learner.fit(&*model.0, &params, &properties, &data, &mut |p| watch.sees(p)));
     watch.finish(py, report)
+}
+
+/// The learner of these settings.
+pub(crate) fn learner(settings: &str) -> PyResult<Box<dyn Learner>> {
+    Ok(serde_json::from_str::<LearnerSpec>(settings).map_err(error)?.build())
+}
+
+/// Fits from every start, in parallel, and keeps the best: (report, which start, log prob of each).
+///
+/// Fits run on other threads, so this one waits for signals: Ctrl-C stops all fits at their next
+/// iteration.
+#[pyfunction]
+#[pyo3(signature = (model: "Hmm", learner: "str", starts: "Sequence[Sequence[NDArray[float64]]]", props: "str", data: "object") -> "tuple[tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]], int, list[float | None]]")]
+pub(crate) fn fit_restarts<'py>(
+    py: Python<'py>,
+    model: &Hmm,
+    learner: &str,
+    starts: Vec<ArraysArg<'_>>,
+    props: &str,
+    data: DataArg<'_>,
+) -> PyResult<(ReportTuple<'py>, usize, Vec<Option<f64>>)> {
+    let learner = self::learner(learner)?;
+    let properties = properties(props, model.0.schema())?;
+    let starts: Vec<Params> = starts.iter().map(to_params).collect();
+    let data = data.dataset()?;
+    let stop = AtomicBool::new(false);
+    let restarts = py.detach(|| {
+        std::thread::scope(|scope| {
+            let fits = scope.spawn(|| {
+                let go_on = |_: usize, _: Progress<'_>| !stop.load(Ordering::Relaxed);
+                statewise::learn::fit_restarts(
+                    &*learner,
+                    &*model.0,
+                    &starts,
+                    &properties,
+                    &data,
+                    &go_on,
+                )
+            });
+            while !fits.is_finished() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+                if Python::attach(|py| py.check_signals()).is_err() {
+                    stop.store(true, Ordering::Relaxed);
+                }
+            }
+            fits.join()
+        })
+    });
+    let Ok(restarts) = restarts else { return Err(error("a fit panicked; please report this")) };
+    let restarts = restarts.map_err(error)?;
+    let report = Watch::new(None).finish(py, Ok(restarts.best))?;
+    Ok((report, restarts.best_start, restarts.log_probs))
 }
 
 /// EM with the caller's E-step, `e_step(params) -> statistics` (on other processes, say).

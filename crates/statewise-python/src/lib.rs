@@ -9,7 +9,10 @@ mod convert;
 mod file;
 mod infer;
 mod learn;
+mod learner;
 mod model;
+mod online;
+mod select;
 mod stream;
 mod threads;
 
@@ -37,9 +40,16 @@ mod _native {
         most_likely_states, pairwise, posterior_sample, sample, smoother,
     };
     #[pymodule_export]
-    use super::learn::{e_step, fit_em, fit_em_with, log_prior_gradient, m_step, score};
+    use super::learn::{e_step, fit, fit_em_with, fit_restarts, log_prior_gradient, m_step, score};
     #[pymodule_export]
     use super::model::Hmm;
+    #[pymodule_export]
+    use super::online::OnlineEm;
+    #[pymodule_export]
+    use super::select::{
+        cross_validate, find_permutation, information_criteria, order_by_parameter, permute,
+        state_overlap,
+    };
     #[pymodule_export]
     use super::stream::OnlineFilter;
     #[pymodule_export]

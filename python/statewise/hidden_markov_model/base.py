@@ -15,8 +15,17 @@ from ..data import Dataset, as_dataset
 from ..errors import StatewiseError
 from ..learning import FitResult
 from ..online import OnlineFilter
+from ..optim import Optimizer, adam
 from ..parameters import ParameterProperties, Params, Properties, as_params
-from ..posteriors import Forecast, HMMPosterior, HMMPosteriorFiltered, Paths, PerSequence, PerStep
+from ..posteriors import (
+    Forecast,
+    HMMPosterior,
+    HMMPosteriorFiltered,
+    InformationCriteria,
+    Paths,
+    PerSequence,
+    PerStep,
+)
 from ..statistics import Statistics
 from ._spec import Spec, size
 
@@ -372,19 +381,182 @@ class HMM:
         ordinary KeyboardInterrupt.
         """
         data = self._data(emissions, inputs, weights)
-        return learning.fit_em(
-            self,
-            self._arrays(params),
-            props._json(self._paths),
-            data,
-            num_iters=num_iters,
-            verbose=verbose,
-            tol=tol,
-            use_priors=use_priors,
-            callback=callback,
-            executor=executor,
-            num_partitions=num_partitions,
+        settings = learning.em(num_iters, tol, use_priors)
+        if executor is None:
+            return learning.fit(self, params, props, data, settings, verbose, callback)
+        return learning.fit_em_on(
+            executor, self, params, props, data, settings, num_partitions, verbose, callback
         )
+
+    def fit_stochastic_em(
+        self,
+        params: ParamsLike,
+        props: Properties,
+        emissions: Any,
+        inputs: Any = None,
+        batch_size: int = 1,
+        num_epochs: int = 50,
+        shuffle: bool = True,
+        seed: Seed = 0,
+        *,
+        step_size: float | Sequence[float] | None = None,
+        use_priors: bool = True,
+        weights: ArrayLike | None = None,
+        verbose: bool = False,
+        callback: Callable[[learning.Progress], object] | None = None,
+    ) -> FitResult:
+        """Fits by EM on minibatches of sequences; statistics are blended, s ← (1 - γ) s + γ s_new.
+
+        * `step_size`: one γ for each update, or the same for all; by default γ_t = (t + 2)^-0.6.
+
+        `log_probs` are an estimate for each pass over the data.
+        """
+        settings = {
+            "learner": "stochastic_em",
+            "num_epochs": learning.whole("num_epochs", num_epochs),
+            "batch_size": learning.whole("batch_size", batch_size),
+            "shuffle": bool(shuffle),
+            "seed": as_seed(seed),
+            "step_size": learning.step_size(step_size),
+            "use_priors": bool(use_priors),
+        }
+        data = self._data(emissions, inputs, weights)
+        return learning.fit(self, params, props, data, settings, verbose, callback)
+
+    def fit_sgd(
+        self,
+        params: ParamsLike,
+        props: Properties,
+        emissions: Any,
+        inputs: Any = None,
+        optimizer: Optimizer | None = None,
+        batch_size: int = 1,
+        num_epochs: int = 50,
+        shuffle: bool = False,
+        seed: Seed = 0,
+        *,
+        key: Seed | None = None,
+        use_priors: bool = True,
+        weights: ArrayLike | None = None,
+        verbose: bool = False,
+        callback: Callable[[learning.Progress], object] | None = None,
+    ) -> FitResult:
+        """Fits by gradient descent on minibatches of sequences; unpacks as `params, losses`.
+
+        The loss is -(log prior + log likelihood) over the number of emission scalars, for each epoch
+        the mean over its minibatches, before their updates. Gradients are exact (Fisher's identity).
+
+        * `optimizer`: from `statewise.optim`; Adam at 1e-3 by default.
+        """
+        settings = {
+            "learner": "sgd",
+            "optimizer": (optimizer or adam()).spec,
+            "batch_size": learning.whole("batch_size", batch_size),
+            "num_epochs": learning.whole("num_epochs", num_epochs),
+            "shuffle": bool(shuffle),
+            "seed": as_seed(seed if key is None else key),
+            "use_priors": bool(use_priors),
+        }
+        data = self._data(emissions, inputs, weights)
+        fit = learning.fit(self, params, props, data, settings, verbose, callback)
+        # The report gives -loss times the number of emission scalars.
+        return fit._with_losses(data.rows.size)
+
+    def fit_lbfgs(
+        self,
+        params: ParamsLike,
+        props: Properties,
+        emissions: Any,
+        inputs: Any = None,
+        num_iters: int = 200,
+        *,
+        tol: float | None = 1e-12,
+        gradient_tol: float = 1e-8,
+        memory: int = 10,
+        use_priors: bool = True,
+        weights: ArrayLike | None = None,
+        verbose: bool = False,
+        callback: Callable[[learning.Progress], object] | None = None,
+    ) -> FitResult:
+        """Fits by L-BFGS with the exact gradient; the last of `log_probs` is that of the result.
+
+        * `tol`, `gradient_tol`: stops when an iteration gains less than `tol` times 1 + |objective|,
+          or no slope is steeper, for the objective per emission scalar.
+        * `memory`: past steps that shape the search direction.
+        """
+        settings = {
+            "learner": "lbfgs",
+            "num_iters": learning.whole("num_iters", num_iters),
+            "tol": tol,
+            "gradient_tol": gradient_tol,
+            "memory": learning.whole("memory", memory),
+            "use_priors": bool(use_priors),
+        }
+        data = self._data(emissions, inputs, weights)
+        return learning.fit(self, params, props, data, settings, verbose, callback)
+
+    def fit_restarts(
+        self,
+        emissions: Any,
+        inputs: Any = None,
+        num_restarts: int = 10,
+        seed: Seed = 0,
+        method: str = "kmeans",
+        *,
+        props: Properties | None = None,
+        num_iters: int = 100,
+        tol: float | None = 1e-8,
+        use_priors: bool = True,
+        weights: ArrayLike | None = None,
+        **values: ArrayLike | None,
+    ) -> FitResult:
+        """Fits by EM from several starts in parallel and keeps the one with the highest objective.
+
+        `values` are those of `initialize` that all starts share.
+        """
+        data = self._data(emissions, inputs, weights)
+        seeds = np.random.default_rng(as_seed(seed)).integers(
+            0, 2**63, size=size("num_restarts", num_restarts)
+        )
+        starts = [
+            self.initialize(int(one), method=method, emissions=data, **values)[0] for one in seeds
+        ]
+        props = self.properties() if props is None else props
+        fit, _, _ = learning.fit_restarts(
+            self, starts, props, data, learning.em(num_iters, tol, use_priors)
+        )
+        return fit
+
+    # ---- selection and the order of states
+
+    def information_criteria(
+        self,
+        params: ParamsLike,
+        emissions: Any,
+        inputs: Any = None,
+        props: Properties | None = None,
+        weights: ArrayLike | None = None,
+    ) -> InformationCriteria:
+        """AIC, BIC and ICL of fitted parameters; fixed ones do not count, tied ones count once."""
+        data = self._data(emissions, inputs, weights)
+        flags = (self.properties() if props is None else props)._json(self._paths)
+        return InformationCriteria(
+            *_native.information_criteria(self._native, self._arrays(params), flags, data)
+        )
+
+    def permute_states(self, params: ParamsLike, permutation: Sequence[int] | NDArray[Any]) -> Params:
+        """Parameters with state k relabelled `permutation[k]` (as `find_permutation` gives it)."""
+        flags = self.properties()._json(self._paths)
+        order = [int(state) for state in permutation]
+        return self._params(_native.permute(self._native, self._arrays(params), flags, order)[0])
+
+    def sort_states(self, params: ParamsLike, path: str | None = None, column: int = 0) -> Params:
+        """Parameters with the states in ascending order of a column of the array at `path`, by
+        default the first emission array: a canonical order for comparing fits."""
+        if path is None:
+            path = next(path for path in self._paths if path.startswith("emissions."))
+        order = _native.order_by_parameter(self._native, self._arrays(params), path, column)
+        return self.permute_states(params, order)
 
 
 def _rebuild(kind: type[HMM], spec: Spec) -> HMM:
