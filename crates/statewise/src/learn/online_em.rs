@@ -68,7 +68,7 @@ impl OnlineEm {
         model.check_data(data)?;
         let mut statistics = model.e_step(&self.params, data)?;
         let marginal_loglik = statistics.marginal_loglik;
-        if !(statistics.num_steps > 0.0) {
+        if statistics.num_steps <= 0.0 {
             return Ok(OnlineUpdate { marginal_loglik, repairs: 0 });
         }
         let steps_seen = self.steps_seen + statistics.num_steps;

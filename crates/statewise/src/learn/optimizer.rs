@@ -271,7 +271,7 @@ impl Optimizer {
     pub fn check(&self, state: Option<&OptimizerState>, dim: usize) -> Result<()> {
         self.schedule.check()?;
         if let Some(limit) = self.clip_norm
-            && !(limit > 0.0)
+            && (limit.is_nan() || limit <= 0.0)
         {
             return Err(Error::argument("clip_norm", limit, "a positive number"));
         }

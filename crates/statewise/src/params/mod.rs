@@ -11,6 +11,7 @@ mod properties;
 
 pub use array::Array;
 pub use constraint::Constraint;
+pub(crate) use constraint::{logistic, softplus};
 pub use free_space::FreeSpace;
 pub use properties::{ParamProperties, Properties};
 

@@ -81,10 +81,10 @@ impl Properties {
                     ));
                 }
             }
-            if !property.tied.is_empty() && spec.is_one_block() {
+            if !property.tied.is_empty() && (spec.state_axes == 0 || spec.is_one_block()) {
                 return Err(Error::argument(
                     format!("props.{}.tied", spec.path),
-                    "ties within one distribution or matrix",
+                    "ties within values that the states share or that form one distribution",
                     "ties between states that each have their own values",
                 ));
             }

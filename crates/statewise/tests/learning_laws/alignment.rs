@@ -38,6 +38,17 @@ fn permuting_states_permutes_posteriors_and_leaves_the_likelihood() {
 }
 
 #[test]
+fn state_axes_of_the_schema_run_over_the_states() {
+    for scene in scenes() {
+        let k = scene.hmm.num_states();
+        for spec in scene.hmm.schema() {
+            let axes = &spec.shape[..spec.state_axes];
+            assert!(axes.iter().all(|n| *n == k), "{} {}: {:?}", scene.name, spec.path, spec.shape);
+        }
+    }
+}
+
+#[test]
 fn the_permutation_found_undoes_a_relabelling() {
     let truth: Vec<u32> = (0..40).map(|t| (t / 7) % 4).collect();
     let names = [2, 0, 3, 1];

@@ -25,6 +25,7 @@ fn all_properties(scene: &Scene) -> Vec<(&'static str, Properties)> {
         ("fixed", scene.first_emission_fixed()),
         ("masked", scene.masked()),
         ("tied", scene.tied()),
+        ("tied and masked", scene.tied_and_masked()),
     ]
 }
 

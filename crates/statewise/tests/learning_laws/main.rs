@@ -8,3 +8,4 @@ mod online;
 mod scene;
 mod score;
 mod selection;
+mod warnings;

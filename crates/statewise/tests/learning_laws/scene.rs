@@ -6,7 +6,7 @@ use statewise::data::Dataset;
 use statewise::model::hmm::emission::EmissionSpec;
 use statewise::model::hmm::transition::{SoftmaxTransitions, TransitionSpec};
 use statewise::model::hmm::{Hmm, HmmSpec, Start};
-use statewise::params::{FreeSpace, ParamProperties, Params, Properties};
+use statewise::params::{Constraint, FreeSpace, ParamProperties, ParamSpec, Params, Properties};
 use statewise_kernels::random::Seed;
 
 const GOLDEN: &str = include_str!("../../../../testdata/golden/dynamax_hmm.json");
@@ -154,9 +154,9 @@ impl Scene {
 
     /// The first block of every array fixed in part where it can be, else as a whole.
     pub(crate) fn masked(&self) -> Properties {
-        let mask = |spec: &statewise::params::ParamSpec| {
+        let mask = |spec: &ParamSpec| {
             let size: usize = spec.shape.iter().product();
-            let whole = spec.constraint == statewise::params::Constraint::PositiveDefinite;
+            let whole = spec.constraint == Constraint::PositiveDefinite;
             let fixed = if whole { spec.constraint.block_len(&spec.shape) } else { 1 };
             ParamProperties { free: Some((0..size).map(|i| i >= fixed).collect()), ..Default::default() }
         };
@@ -174,6 +174,21 @@ impl Scene {
         properties
     }
 
+    /// As [`Scene::tied`], with the first entry (or matrix) of both tied states fixed where it is.
+    pub(crate) fn tied_and_masked(&self) -> Properties {
+        let mut properties = self.tied();
+        for (spec, property) in self.hmm.schema().iter().zip(&mut properties.0) {
+            let size: usize = spec.shape.iter().product();
+            let stride = size / spec.shape[0];
+            let whole = spec.constraint == Constraint::PositiveDefinite;
+            let fixed = if whole { spec.constraint.block_len(&spec.shape) } else { 1 };
+            if !property.tied.is_empty() && stride > 1 {
+                property.free = Some((0..size).map(|i| i >= 2 * stride || i % stride >= fixed).collect());
+            }
+        }
+        properties
+    }
+
     /// Panics if a fixed entry moved from `start`, or tied entries differ.
     pub(crate) fn check_kept(&self, properties: &Properties, start: &Params, got: &Params) {
         got.check(self.hmm.schema()).unwrap();
@@ -183,8 +198,17 @@ impl Scene {
                 let free = property.trainable && property.free.as_ref().is_none_or(|f| f[j]);
                 assert!(free || a == b, "{} {}[{j}]: fixed {a} became {b}", self.name, spec.path);
             }
+            // Tied distributions with different fixed entries share what is left in proportion only.
+            if property.free.is_some() && spec.constraint == Constraint::Simplex {
+                continue;
+            }
             for group in &property.tied {
-                assert_eq!(to.row(group[0]), to.row(group[1]), "{} {}: tied", self.name, spec.path);
+                let stride = to.stride();
+                let free = |j: &usize| property.free.as_ref().is_none_or(|f| f[group[0] * stride + j]);
+                for j in (0..stride).filter(free) {
+                    let (a, b) = (to.row(group[0])[j], to.row(group[1])[j]);
+                    assert_eq!(a, b, "{} {}: tied", self.name, spec.path);
+                }
             }
         }
     }
@@ -192,5 +216,17 @@ impl Scene {
     /// Whether a fit changed anything.
     pub(crate) fn moved(&self, start: &Params, got: &Params) -> bool {
         start.arrays() != got.arrays()
+    }
+}
+
+/// A family added later must be added to [`scenes`]; the error for an unknown one lists them all.
+#[test]
+fn every_family_has_a_scene() {
+    let names: Vec<String> = scenes().into_iter().map(|scene| scene.name).collect();
+    let unknown = serde_json::from_value::<EmissionSpec>(json!({"family": "?"})).unwrap_err().to_string();
+    let families: Vec<&str> = unknown.split('`').skip(3).step_by(2).collect();
+    assert!(families.len() > 3, "{unknown}");
+    for family in families {
+        assert!(names.iter().any(|name| name == family), "no scene for {family}");
     }
 }

@@ -23,7 +23,7 @@ fn error(objective: &Objective<'_>, scene: &Scene, x: &[f64]) -> f64 {
     let want = value(x);
     assert!((here.log_prob - want).abs() <= 1e-11 * (1.0 + want.abs()), "{}: {want}", scene.name);
     let scale = here.gradient.iter().fold(1.0_f64, |m, g| m.max(g.abs()));
-    let step = 1e-3;
+    let step = 2e-4;
     let difference = |i: usize| {
         let at = |distance: f64| {
             let mut x = x.to_vec();
@@ -59,6 +59,7 @@ fn gradient_with_prior_and_jacobian_equals_finite_differences() {
 fn gradient_of_masked_and_tied_parameters_equals_finite_differences() {
     check(Scene::masked, true, true);
     check(Scene::tied, true, false);
+    check(Scene::tied_and_masked, true, false);
 }
 
 #[test]

@@ -21,7 +21,7 @@ const MAX_PATTERNS: usize = 1024;
 pub(super) struct Gaussians<'a> {
     dim: usize,
     /// μ, shape [K, D].
-    means: &'a [f64],
+    means: Cow<'a, [f64]>,
     /// Σ, shape [K, D, D].
     covs: Cow<'a, [f64]>,
     /// L with L Lᵀ = Σ, shape [K, D, D].
@@ -60,11 +60,11 @@ impl<'a> Gaussians<'a> {
     /// A covariance that is not positive definite.
     pub(super) fn new(
         dim: usize,
-        means: &'a [f64],
+        means: impl Into<Cow<'a, [f64]>>,
         covs: impl Into<Cow<'a, [f64]>>,
         path: &str,
     ) -> Result<Self> {
-        let covs = covs.into();
+        let (means, covs) = (means.into(), covs.into());
         let num = means.len() / dim;
         let mut chols = covs.to_vec();
         let mut whiteners = vec![0.0; num * packed_len(dim)];
@@ -112,7 +112,7 @@ impl<'a> Gaussians<'a> {
 
     /// Writes log N of the observed entries of rows, shape \[T, K\].
     pub(super) fn log_likelihoods(&self, rows: &[f64], out: &mut [f64]) {
-        gaussian_log_densities(rows, self.dim, self.means, &self.whiteners, &self.log_norms, out);
+        gaussian_log_densities(rows, self.dim, &self.means, &self.whiteners, &self.log_norms, out);
         let num = self.num();
         self.for_incomplete_rows(rows, |t, row, pattern| {
             for (k, out) in out[t * num..(t + 1) * num].iter_mut().enumerate() {
@@ -125,7 +125,7 @@ impl<'a> Gaussians<'a> {
     /// Writes −½ (y − μ)ᵀ Σ⁻¹ (y − μ) of complete rows, shape \[T, K\]; NaN for other rows.
     pub(super) fn half_distances(&self, rows: &[f64], out: &mut [f64]) {
         let zeros = vec![0.0; self.num()];
-        gaussian_log_densities(rows, self.dim, self.means, &self.whiteners, &zeros, out);
+        gaussian_log_densities(rows, self.dim, &self.means, &self.whiteners, &zeros, out);
     }
 
     /// Adds expected moments of rows, those of components at [`moments_len`] each. What is missing
@@ -146,7 +146,7 @@ impl<'a> Gaussians<'a> {
         let (dim, num) = (self.dim, self.num());
         let stride = 1 + dim + packed_len(dim);
         let mut sums = vec![0.0; num * stride];
-        add_gaussian_moments(rows, dim, gamma, self.means, &mut sums);
+        add_gaussian_moments(rows, dim, gamma, &self.means, &mut sums);
         let mut centred = vec![0.0; dim];
         self.for_incomplete_rows(rows, |t, row, pattern| {
             let Some(pattern) = pattern else { return };
@@ -154,7 +154,7 @@ impl<'a> Gaussians<'a> {
                 let (weight, cov_weight) = (gamma[t * num + k], cov_gamma[t * num + k]);
                 pattern.complete(k, &self.residual(k, row, pattern), &mut centred);
                 add_row(sums, &centred, weight);
-                pattern.add_cov(k, cov_weight, &mut sums[1 + dim..]);
+                pattern.add_cov(k, cov_weight, 0, &mut sums[1 + dim..]);
             }
         });
         self.merge(&sums, stats);
@@ -282,13 +282,13 @@ impl Pattern {
         }
     }
 
-    /// Adds weight · Cov(y | y_o) to a packed lower triangle.
-    pub(super) fn add_cov(&self, k: usize, weight: f64, packed: &mut [f64]) {
+    /// Adds weight · Cov(y | y_o) to a packed lower triangle in which y starts at row `first`.
+    pub(super) fn add_cov(&self, k: usize, weight: f64, first: usize, packed: &mut [f64]) {
         let n = self.missing.len();
         for a in 0..n {
             for b in 0..=a {
-                packed[packed_len(self.missing[a]) + self.missing[b]] +=
-                    weight * self.states[k].cov[a * n + b];
+                let (i, j) = (first + self.missing[a], first + self.missing[b]);
+                packed[packed_len(i) + j] += weight * self.states[k].cov[a * n + b];
             }
         }
     }

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Bernoulli, Categorical, Channels, DiagonalGaussian, Emission, Exponential, Gamma, Gaussian, LogNormal,
-    LowRankGaussian, Multinomial, NegativeBinomial, Poisson, SharedCovarianceGaussian, SphericalGaussian,
-    StudentT, VonMises, ZeroInflatedPoisson,
+    Bernoulli, Categorical, CategoricalRegression, Channels, DiagonalGaussian, DiagonalGaussianMixture,
+    Emission, Exponential, Gamma, Gaussian, GaussianMixture, LinearAutoregressive, LinearRegression,
+    LogNormal, LogisticRegression, LowRankGaussian, Multinomial, NegativeBinomial, Poisson,
+    SharedCovarianceGaussian, SphericalGaussian, StudentT, VonMises, ZeroInflatedPoisson,
 };
 use crate::error::Result;
 
@@ -48,18 +49,30 @@ families! {
     Bernoulli,
     /// Independent labels.
     Categorical,
+    /// A label by multinomial regression on the inputs.
+    CategoricalRegression,
     /// A product of families over columns.
     Channels,
     /// Vectors of independent entries.
     DiagonalGaussian,
+    /// Vectors from a mixture of Gaussians with independent entries per state.
+    DiagonalGaussianMixture,
     /// Waiting times.
     Exponential,
     /// Positive numbers with a shape and a rate.
     Gamma,
     /// Vectors with a full covariance matrix per state.
     Gaussian,
+    /// Vectors from a mixture of Gaussians per state.
+    GaussianMixture,
+    /// Vectors with a mean linear in the vectors before.
+    LinearAutoregressive,
+    /// Vectors with a mean linear in the inputs.
+    LinearRegression,
     /// Positive numbers whose logarithms are normal.
     LogNormal,
+    /// A binary label by logistic regression on the inputs.
+    LogisticRegression,
     /// Vectors with a diagonal plus low-rank covariance per state.
     LowRankGaussian,
     /// Counts of classes among a number of trials.
