@@ -38,6 +38,12 @@ pub fn num_threads() -> usize {
     pool().map_or(1, |pool| pool.current_num_threads())
 }
 
+/// Forgets the pool in the child of a fork, where its threads do not exist. The next work starts a
+/// new one.
+pub fn forget_after_fork() {
+    std::mem::forget(lock().take());
+}
+
 fn lock() -> std::sync::MutexGuard<'static, Option<Arc<ThreadPool>>> {
     POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -65,7 +71,7 @@ pub(crate) fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
 
 /// Maps groups of sequences, in parallel where there are threads; results are in order.
 pub(crate) fn map_groups<R: Send>(data: &Dataset<'_>, work: impl Fn(Range<usize>) -> R + Sync) -> Vec<R> {
-    map(groups(data), work)
+    map(groups(data.lengths()), work)
 }
 
 /// Maps items, in parallel where there are threads; results are in order.
@@ -76,19 +82,23 @@ pub(crate) fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync)
     }
 }
 
-/// Neighbouring sequences, cut where a group has enough rows.
-fn groups(data: &Dataset<'_>) -> Vec<Range<usize>> {
+/// Neighbouring sequences of these lengths, cut where a group has enough rows.
+///
+/// Statistics are summed within groups and then over groups, in order; whoever shares out groups
+/// among machines and merges in order gets the same bits.
+pub fn groups(lengths: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
     let mut groups = Vec::new();
-    let (mut start, mut rows) = (0, 0);
-    for (n, length) in data.lengths().enumerate() {
+    let (mut start, mut end, mut rows) = (0, 0, 0);
+    for (n, length) in lengths.enumerate() {
+        end = n + 1;
         rows += length;
         if rows >= GROUP_ROWS {
             groups.push(start..n + 1);
             (start, rows) = (n + 1, 0);
         }
     }
-    if start < data.num_sequences() {
-        groups.push(start..data.num_sequences());
+    if start < end {
+        groups.push(start..end);
     }
     groups
 }
@@ -103,7 +113,7 @@ pub(crate) fn map_sequences<T: Send, S, R: Send, E: Send>(
     work: impl Fn(&mut S, usize, T) -> Result<R, E> + Sync,
 ) -> Result<Vec<R>, E> {
     let mut items = items.into_iter();
-    let batches: Vec<(usize, Vec<T>)> = groups(data)
+    let batches: Vec<(usize, Vec<T>)> = groups(data.lengths())
         .into_iter()
         .map(|group| (group.start, items.by_ref().take(group.len()).collect()))
         .collect();

@@ -6,6 +6,7 @@
 //! work on logarithms, and so does [`log_space`], the reference that the scaled engines fall back to
 //! outside the range of doubles.
 
+mod backward_filter;
 mod backward_kernel;
 mod belief;
 mod both_ways;
@@ -34,6 +35,7 @@ mod viterbi_kernel;
 mod workspace;
 
 pub use both_ways::smooth_both_ways;
+pub use backward_filter::backward_filter;
 pub use expected::{expected_statistics, expected_statistics_with_pairs, pairwise};
 pub use filter::{filter, marginal_loglik};
 pub use fixed_lag::{fixed_lag, fixed_lag_windows};

@@ -168,7 +168,7 @@ pub trait Emission: Debug + Send + Sync {
 }
 
 /// Parameters made ready for densities, statistics and draws.
-pub trait Prepared: Sync {
+pub trait Prepared: Send + Sync {
     /// Writes log p(y_t | z_t = k) for the steps, shape \[len, K\]; missing entries integrated out.
     fn log_likelihoods(&self, sequence: &Sequence<'_>, steps: Range<usize>, out: &mut [f64]);
 
