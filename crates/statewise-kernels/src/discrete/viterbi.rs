@@ -116,20 +116,3 @@ fn first_impossible(chain: &Chain<'_>, error: ChainError) -> ChainError {
 fn argmax(values: &[f64]) -> usize {
     (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
 }
-
-/// Back-pointers of all steps, at the width that K needs.
-impl Pointers {
-    fn resize(&mut self, num_steps: usize, num_states: usize) {
-        match num_states {
-            0..=8 => {
-                grow(&mut self.packed, num_steps);
-            }
-            9..=256 => {
-                grow(&mut self.bytes, num_steps * num_states);
-            }
-            _ => {
-                grow(&mut self.words, num_steps * num_states);
-            }
-        }
-    }
-}
