@@ -5,7 +5,7 @@ use super::check::{length, sizes};
 use super::lanes::padded;
 use super::log_space;
 use super::matrix::into_step;
-use super::viterbi_kernel::{Pointers, extend, trace};
+use super::viterbi_kernel::{extend, trace};
 use super::workspace::{DecodeBuffers, Workspace, grow, grow_aligned};
 use super::{Chain, ChainError, Transitions};
 use crate::math::ln_slice;
