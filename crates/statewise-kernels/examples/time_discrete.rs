@@ -177,6 +177,12 @@ fn main() {
                 left_right[i * k + i + 1] = 0.001;
             }
         }
+        // Observations of a chain that goes through the states one after another.
+        let mut log_obs = log_obs.clone();
+        for (t, row) in log_obs.chunks_exact_mut(k).enumerate() {
+            row[t * k / 50_000] *= 0.2;
+        }
+        let observations = LogObs { values: &log_obs, num_states: k };
         let transitions = Transitions::Static(&left_right);
         let chain = Chain { initial: &initial, transitions, observations: &observations };
         time_engines("left to right ", &chain);

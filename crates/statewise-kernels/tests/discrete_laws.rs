@@ -269,3 +269,17 @@ fn an_empty_sequence_has_evidence_one() {
     assert_eq!(viterbi(&chain, &mut ws, &mut []), Ok(0.0));
     assert_eq!(sample_paths(&chain, &mut ws, 3, &mut || 0.5, &mut []), Ok(0.0));
 }
+
+#[test]
+fn viterbi_is_the_first_of_the_k_best_for_every_number_of_states() {
+    for k in [1, 3, 8, 9, 17, 64, 257, 300] {
+        let problem = random_problem(k, 12, 8.0, 13);
+        for_each_form(&problem, &mut |label, chain| {
+            let mut path = vec![0; 12];
+            let score = viterbi(chain, &mut Workspace::default(), &mut path).unwrap();
+            let best = &k_best(chain, 1).unwrap()[0];
+            assert_log_close(label, score, best.0);
+            assert_eq!(path, best.1, "{label} K={k}");
+        });
+    }
+}

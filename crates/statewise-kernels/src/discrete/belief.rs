@@ -15,6 +15,8 @@ use crate::math::{exp_slice, ln_slice};
 
 /// States below this log-weight relative to the largest are faint.
 const FAINT: f64 = -600.0;
+/// Entries of α that the scaled recursion gets right whatever is faint beside them.
+const SAFE: f64 = 1e-170;
 
 /// α, its scale and the evidence so far.
 #[derive(Clone, Debug, Default)]
@@ -130,38 +132,86 @@ impl Belief {
         Ok(())
     }
 
-    /// Records the states whose weight underflowed in an ordinary step that has just been taken.
+    /// Works out, after an ordinary step, the states that it may have lost.
     ///
-    /// * `before` – the exponent before that step; [`log_predict`](Self::log_predict) was called
-    ///   then.
-    pub(super) fn note_faint(&mut self, before: i64, log_b: &[f64], shift: f64) {
+    /// An entry of at least [`SAFE`] is right: what faint states add to it is at most 1e-60 of it.
+    /// All others are summed from the logarithms that [`log_weights`](Self::log_weights) took before
+    /// the step, and become faint or are put right.
+    ///
+    /// * `before` – the exponent before the step; `log_a` – as in the careful step.
+    pub(super) fn settle(
+        &mut self,
+        before: i64,
+        log_a: Option<&[f64]>,
+        log_b: &[f64],
+        shift: f64,
+        filtered: &mut [f64],
+    ) {
+        let num_states = log_b.len();
         let rescaled = (self.exponent - before) as f64 * std::f64::consts::LN_2;
-        for (k, log_b) in log_b.iter().enumerate() {
-            let weight = self.log_weight[k] + (log_b - shift) - rescaled;
-            let faint = weight < FAINT && weight > f64::NEG_INFINITY;
-            self.any_faint |= faint;
-            self.log_faint[k] = if faint { weight } else { f64::NEG_INFINITY };
+        self.log_faint.fill(f64::NEG_INFINITY);
+        self.any_faint = false;
+        for k in (0..num_states).filter(|&k| log_b[k] > f64::NEG_INFINITY) {
+            if self.alpha[k] >= SAFE {
+                continue;
+            }
+            let log_alpha = &self.log_alpha[..num_states];
+            let log_predicted = match log_a {
+                None => log_alpha[k],
+                Some(log_a) => log_sum(num_states, |i| log_alpha[i] + log_a[i * num_states + k]),
+            };
+            let weight = log_predicted + (log_b[k] - shift) - rescaled;
+            if weight >= FAINT {
+                let exact = weight.exp();
+                // NUMERICS: an entry that is right keeps its bits; others differ by far more.
+                if (self.alpha[k] - exact).abs() > 1e-6 * exact {
+                    self.alpha[k] = exact;
+                    filtered[k] = exact / self.sum;
+                }
+            } else if weight > f64::NEG_INFINITY {
+                self.log_faint[k] = weight;
+                self.any_faint = true;
+            }
+        }
+    }
+
+    /// Writes ln of all weights, relative to the scale of α, into `log_alpha`; ln π before the first
+    /// step.
+    pub(super) fn log_weights(&mut self, initial: &[f64], first: bool) {
+        let log_alpha = &mut self.log_alpha[..initial.len()];
+        log_alpha.copy_from_slice(if first { initial } else { &self.alpha[..initial.len()] });
+        ln_slice(log_alpha);
+        if self.any_faint {
+            for (log_alpha, &log_faint) in log_alpha.iter_mut().zip(&self.log_faint) {
+                if log_faint > f64::NEG_INFINITY {
+                    *log_alpha = log_faint;
+                }
+            }
         }
     }
 
     /// ln Σ_i weight(i) A(i, j) into `log_weight`, relative to the scale of α; ln π at the first step.
-    pub(super) fn log_predict(&mut self, initial: &[f64], log_a: Option<&[f64]>) {
+    fn log_predict(&mut self, initial: &[f64], log_a: Option<&[f64]>) {
         let num_states = initial.len();
+        self.log_weights(initial, log_a.is_none());
+        let log_alpha = &self.log_alpha[..num_states];
         let log_weight = &mut self.log_weight[..num_states];
-        let Some(log_a) = log_a else {
-            log_weight.copy_from_slice(initial);
-            return ln_slice(log_weight);
-        };
-        let log_alpha = &mut self.log_alpha[..num_states];
-        log_alpha.copy_from_slice(&self.alpha[..num_states]);
-        ln_slice(log_alpha);
-        for (log_alpha, &log_faint) in log_alpha.iter_mut().zip(&self.log_faint) {
-            if log_faint > f64::NEG_INFINITY {
-                *log_alpha = log_faint;
+        match log_a {
+            None => log_weight.copy_from_slice(log_alpha),
+            Some(log_a) => {
+                log_combine_rows(log_a, log_alpha, &mut self.next[..num_states], log_weight);
             }
         }
-        log_combine_rows(log_a, log_alpha, &mut self.next[..num_states], log_weight);
     }
+}
+
+/// log Σ_i exp(term(i)), leaving out what is below the last digit.
+fn log_sum(len: usize, term: impl Fn(usize) -> f64) -> f64 {
+    let (best, max) = (0..len)
+        .map(|i| (i, term(i)))
+        .fold((0, f64::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best });
+    let others = (0..len).filter(|&i| i != best).map(|i| term(i) - max).filter(|x| *x > -40.0);
+    max + others.map(f64::exp).sum::<f64>().ln_1p()
 }
 
 /// A sum that carries its rounding error along.

@@ -75,7 +75,7 @@ pub(super) fn posterior(
     }
     let log_evidence = forward_segments(chain, ws, &mut kept)?;
     let outcome = backward_segments(chain, ws, &mut kept, &mut pairs, visit);
-    if let (Transitions::Static(a), Pairs::Sum(sum)) = (chain.transitions, &mut pairs) {
+    if let (Some(a), Pairs::Sum(sum)) = (fixed_matrix(chain, &pairs), &mut pairs) {
         backward_kernel::add_pairs(&ws.backward, a, chain.initial.len(), sum);
     }
     match outcome {
@@ -152,6 +152,15 @@ fn restore(belief: &mut Belief, saved: &[f64], num_states: usize) {
     belief.any_faint = log_faint.iter().any(|x| *x > f64::NEG_INFINITY);
 }
 
+/// The one matrix of a chain whose pairs need not be visited one by one.
+fn fixed_matrix<'a>(chain: &Chain<'a>, pairs: &Pairs<'_>) -> Option<&'a [f64]> {
+    match (chain.transitions, pairs) {
+        (Transitions::Static(a), Pairs::None) => Some(a),
+        (Transitions::Static(a), Pairs::Sum(_)) if backward_kernel::can_sum_pairs(a) => Some(a),
+        _ => None,
+    }
+}
+
 fn backward_segments(
     chain: &Chain<'_>,
     ws: &mut Workspace,
@@ -163,12 +172,7 @@ fn backward_segments(
     let k = chain.initial.len();
     let Workspace { belief, matrix, block, segment, backward, .. } = ws;
     let mut stepper = Stepper::new(chain, &mut matrix.stepper);
-    let fixed = match (chain.transitions, &*pairs) {
-        (Transitions::Static(a), Pairs::None | Pairs::Sum(_)) => {
-            Some(pad_transposed(a, k, &mut matrix.transposed))
-        }
-        _ => None,
-    };
+    let fixed = fixed_matrix(chain, pairs).map(|a| pad_transposed(a, k, &mut matrix.transposed));
     backward_kernel::reset(backward, k);
     let segment_len = segment_len(num_steps, k);
     let last_segment = (num_steps - 1) / segment_len * segment_len;

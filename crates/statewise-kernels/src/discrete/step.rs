@@ -52,22 +52,18 @@ impl Step<'_> {
         {
             belief.drop_faint();
         }
-        if !belief.any_faint {
-            if self.ordinary(belief, self.guard) {
+        if !belief.any_faint && self.ordinary(belief, self.guard) {
+            return Ok(());
+        }
+        self.fill();
+        if self.guard && self.log_b.iter().all(|x| *x < f64::INFINITY) {
+            let before = belief.exponent;
+            belief.log_weights(self.initial, self.matrix.is_none());
+            if self.ordinary(belief, false) {
+                let log_a = self.matrix.map(|a| self.log_matrix.of(a, self.log_b.len()));
+                belief.settle(before, log_a, self.log_b, self.shift, self.filtered);
                 return Ok(());
             }
-            self.fill();
-            if self.guard && self.log_b.iter().all(|x| *x < f64::INFINITY) {
-                let before = belief.exponent;
-                let log_a = self.matrix.map(|a| self.log_matrix.of(a, self.log_b.len()));
-                belief.log_predict(self.initial, log_a);
-                if self.ordinary(belief, false) {
-                    belief.note_faint(before, self.log_b, self.shift);
-                    return Ok(());
-                }
-            }
-        } else {
-            self.fill();
         }
         let predicted = self.predicted.take().filter(|_| self.matrix.is_some());
         let log_a = self.matrix.map(|a| self.log_matrix.of(a, self.log_b.len()));
