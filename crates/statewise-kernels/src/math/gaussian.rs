@@ -9,6 +9,8 @@ const LANES: usize = 8;
 /// Rows of a block: its transpose stays in the first-level cache up to some twenty dimensions.
 const BLOCK: usize = 128;
 const GROUPS: usize = BLOCK / LANES;
+/// Lanes that are worked on together, to hide the latency of the multiply-add.
+const TILES: usize = 4;
 
 /// One number of each of eight rows.
 type Lane = [f64; LANES];
@@ -100,7 +102,7 @@ fn dense_densities<const ISA: u8>(
 ) {
     let num_states = log_norms.len();
     let mut columns = vec![[0.0; LANES]; dim * GROUPS];
-    let mut centred = vec![[0.0; LANES]; dim];
+    let mut centred = vec![[[0.0; LANES]; TILES]; dim];
     let mut logs = [[0.0; LANES]; GROUPS];
     for (rows, out) in rows.chunks(BLOCK * dim).zip(out.chunks_mut(BLOCK * num_states)) {
         transpose(rows, dim, &mut columns);
@@ -114,11 +116,9 @@ fn dense_densities<const ISA: u8>(
                 2 => fixed_quadratics::<ISA, 2>(&columns, mean, whitener, c, logs),
                 3 => fixed_quadratics::<ISA, 3>(&columns, mean, whitener, c, logs),
                 4 => fixed_quadratics::<ISA, 4>(&columns, mean, whitener, c, logs),
-                8 => fixed_quadratics::<ISA, 8>(&columns, mean, whitener, c, logs),
                 _ => quadratics::<ISA>(&columns, mean, whitener, c, &mut centred, logs),
             }
-            let values = logs.as_flattened();
-            out.iter_mut().skip(k).step_by(num_states).zip(values).for_each(|(o, x)| *o = *x);
+            scatter(logs, k, num_states, out);
         }
     }
 }
@@ -137,71 +137,64 @@ fn fixed_quadratics<const ISA: u8, const D: usize>(
         let mut centred = [[0.0; LANES]; D];
         for i in 0..D {
             let column = &columns[i * GROUPS + g];
-            (0..LANES).for_each(|l| centred[i][l] = column[l] - mean[i]);
+            for l in 0..LANES {
+                centred[i][l] = column[l] - mean[i];
+            }
         }
         let mut sum = [c; LANES];
         for i in 0..D {
             let mut z = [0.0; LANES];
             for j in 0..=i {
                 let w = whitener[i * (i + 1) / 2 + j];
-                (0..LANES).for_each(|l| z[l] = fma::<ISA>(w, centred[j][l], z[l]));
+                for l in 0..LANES {
+                    z[l] = fma::<ISA>(w, centred[j][l], z[l]);
+                }
             }
-            (0..LANES).for_each(|l| sum[l] = fma::<ISA>(-z[l], z[l], sum[l]));
+            for l in 0..LANES {
+                sum[l] = fma::<ISA>(-z[l], z[l], sum[l]);
+            }
         }
         *out = sum;
     }
 }
 
-/// c − |W (y − μ)|², four rows of W at a time.
+/// c − |W (y − μ)|², 32 rows at a time.
 #[inline(always)]
 fn quadratics<const ISA: u8>(
     columns: &[Lane],
     mean: &[f64],
     whitener: &[f64],
     c: f64,
-    centred: &mut [Lane],
+    centred: &mut [[Lane; TILES]],
     out: &mut [Lane],
 ) {
-    let dim = mean.len();
-    for (g, out) in out.iter_mut().enumerate() {
+    for (first, out) in out.chunks_mut(TILES).enumerate() {
         for (i, e) in centred.iter_mut().enumerate() {
-            let column = &columns[i * GROUPS + g];
-            (0..LANES).for_each(|l| e[l] = column[l] - mean[i]);
-        }
-        let mut sum = [c; LANES];
-        let mut i = 0;
-        while i + 4 <= dim {
-            let row = |r: usize| &whitener[packed_len(i + r)..packed_len(i + r + 1)];
-            let (w0, w1, w2, w3) = (row(0), row(1), row(2), row(3));
-            let mut z = [[0.0; LANES]; 4];
-            for (j, e) in centred[..=i].iter().enumerate() {
+            let column = &columns[i * GROUPS + first * TILES..][..TILES];
+            for n in 0..TILES {
                 for l in 0..LANES {
-                    z[0][l] = fma::<ISA>(w0[j], e[l], z[0][l]);
-                    z[1][l] = fma::<ISA>(w1[j], e[l], z[1][l]);
-                    z[2][l] = fma::<ISA>(w2[j], e[l], z[2][l]);
-                    z[3][l] = fma::<ISA>(w3[j], e[l], z[3][l]);
+                    e[n][l] = column[n][l] - mean[i];
                 }
             }
-            for l in 0..LANES {
-                let (a, b, c) = (centred[i + 1][l], centred[i + 2][l], centred[i + 3][l]);
-                z[1][l] = fma::<ISA>(w1[i + 1], a, z[1][l]);
-                z[2][l] = fma::<ISA>(w2[i + 2], b, fma::<ISA>(w2[i + 1], a, z[2][l]));
-                let last = fma::<ISA>(w3[i + 2], b, fma::<ISA>(w3[i + 1], a, z[3][l]));
-                z[3][l] = fma::<ISA>(w3[i + 3], c, last);
-            }
-            for z in z {
-                (0..LANES).for_each(|l| sum[l] = fma::<ISA>(-z[l], z[l], sum[l]));
-            }
-            i += 4;
         }
-        for i in i..dim {
-            let mut z = [0.0; LANES];
-            for (w, e) in whitener[packed_len(i)..packed_len(i + 1)].iter().zip(&*centred) {
-                (0..LANES).for_each(|l| z[l] = fma::<ISA>(*w, e[l], z[l]));
+        let mut sum = [[c; LANES]; TILES];
+        for i in 0..mean.len() {
+            let row = &whitener[packed_len(i)..packed_len(i + 1)];
+            let mut z = [[0.0; LANES]; TILES];
+            for (w, e) in row.iter().zip(&*centred) {
+                for n in 0..TILES {
+                    for l in 0..LANES {
+                        z[n][l] = fma::<ISA>(*w, e[n][l], z[n][l]);
+                    }
+                }
             }
-            (0..LANES).for_each(|l| sum[l] = fma::<ISA>(-z[l], z[l], sum[l]));
+            for n in 0..TILES {
+                for l in 0..LANES {
+                    sum[n][l] = fma::<ISA>(-z[n][l], z[n][l], sum[n][l]);
+                }
+            }
         }
-        *out = sum;
+        out.copy_from_slice(&sum[..out.len()]);
     }
 }
 
@@ -217,6 +210,7 @@ fn dense_moments<const ISA: u8>(
     let stride = 1 + dim + packed_len(dim);
     let mut columns = vec![[0.0; LANES]; dim * GROUPS];
     let mut centred = vec![[0.0; LANES]; dim * GROUPS];
+    let mut sums = vec![[0.0; LANES]; stride];
     for (rows, gamma) in rows.chunks(BLOCK * dim).zip(gamma.chunks(BLOCK * num_states)) {
         let len = rows.len() / dim;
         let groups = len.div_ceil(LANES);
@@ -233,10 +227,11 @@ fn dense_moments<const ISA: u8>(
         for (k, out) in out.chunks_exact_mut(stride).enumerate() {
             let mut weights = [[0.0; LANES]; GROUPS];
             let weights = &mut weights[..groups];
-            let column = gamma.iter().skip(k).step_by(num_states);
-            weights.as_flattened_mut().iter_mut().zip(column).for_each(|(w, g)| *w = *g);
+            gather(gamma, k, num_states, weights);
             for (w, p) in weights.iter_mut().zip(&present) {
-                (0..LANES).for_each(|l| w[l] *= p[l]);
+                for l in 0..LANES {
+                    w[l] *= p[l];
+                }
             }
             let reference = &references[k * dim..(k + 1) * dim];
             match dim {
@@ -244,7 +239,7 @@ fn dense_moments<const ISA: u8>(
                 2 => fixed_moments::<ISA, 2, 3>(&columns, weights, reference, out),
                 3 => fixed_moments::<ISA, 3, 6>(&columns, weights, reference, out),
                 4 => fixed_moments::<ISA, 4, 10>(&columns, weights, reference, out),
-                _ => moments::<ISA>(&columns, weights, reference, &mut centred, out),
+                _ => moments::<ISA>(&columns, weights, reference, &mut centred, &mut sums, out),
             }
         }
     }
@@ -266,83 +261,121 @@ fn fixed_moments<const ISA: u8, const D: usize, const P: usize>(
         let mut e = [[0.0; LANES]; D];
         for i in 0..D {
             let column = &columns[i * GROUPS + g];
-            (0..LANES).for_each(|l| e[i][l] = column[l] - reference[i]);
+            for l in 0..LANES {
+                e[i][l] = column[l] - reference[i];
+            }
         }
-        (0..LANES).for_each(|l| zeroth[l] += w[l]);
+        for l in 0..LANES {
+            zeroth[l] += w[l];
+        }
         for i in 0..D {
             let mut we = [0.0; LANES];
-            (0..LANES).for_each(|l| we[l] = w[l] * e[i][l]);
-            (0..LANES).for_each(|l| first[i][l] += we[l]);
+            for l in 0..LANES {
+                we[l] = w[l] * e[i][l];
+            }
+            for l in 0..LANES {
+                first[i][l] += we[l];
+            }
             for j in 0..=i {
                 let sum = &mut second[i * (i + 1) / 2 + j];
-                (0..LANES).for_each(|l| sum[l] = fma::<ISA>(we[l], e[j][l], sum[l]));
+                for l in 0..LANES {
+                    sum[l] = fma::<ISA>(we[l], e[j][l], sum[l]);
+                }
             }
         }
     }
     out[0] += total(&zeroth);
-    out[1..].iter_mut().zip(first.iter().chain(&second)).for_each(|(o, s)| *o += total(s));
+    for i in 0..D {
+        out[1 + i] += total(&first[i]);
+    }
+    for i in 0..P {
+        out[1 + D + i] += total(&second[i]);
+    }
 }
 
-/// Row by row of the triangle, eight, four, two and one sums at a time.
+/// One sum over time after the other.
 #[inline(always)]
 fn moments<const ISA: u8>(
     columns: &[Lane],
     weights: &[Lane],
     reference: &[f64],
     centred: &mut [Lane],
+    sums: &mut [Lane],
     out: &mut [f64],
 ) {
     let (dim, groups) = (reference.len(), weights.len());
-    let mut zeroth = [0.0; LANES];
-    weights.iter().for_each(|w| (0..LANES).for_each(|l| zeroth[l] += w[l]));
-    out[0] += total(&zeroth);
-    for (i, r) in reference.iter().enumerate() {
-        let range = i * GROUPS..i * GROUPS + groups;
-        for (e, column) in centred[range.clone()].iter_mut().zip(&columns[range]) {
-            (0..LANES).for_each(|l| e[l] = column[l] - r);
-        }
-    }
+    let ones = &[[1.0; LANES]; GROUPS][..groups];
+    dot::<ISA>(weights, ones, &mut sums[0]);
     let mut weighted = [[0.0; LANES]; GROUPS];
     for i in 0..dim {
-        let mut sum = [0.0; LANES];
-        let weighted = &mut weighted[..groups];
-        for ((we, w), e) in weighted.iter_mut().zip(weights).zip(&centred[i * GROUPS..]) {
-            (0..LANES).for_each(|l| we[l] = w[l] * e[l]);
-            (0..LANES).for_each(|l| sum[l] += we[l]);
+        let e = &mut centred[i * GROUPS..][..groups];
+        let column = &columns[i * GROUPS..][..groups];
+        // PERF: over flat slices; nested loops over lanes become gathers.
+        let flat = e.as_flattened_mut().iter_mut().zip(column.as_flattened());
+        for (e, y) in flat {
+            *e = y - reference[i];
         }
-        out[1 + i] += total(&sum);
-        let row = &mut out[1 + dim + packed_len(i)..][..=i];
+        let flat = weighted.as_flattened_mut().iter_mut().zip(weights.as_flattened());
+        for ((we, w), e) in flat.zip(e.as_flattened()) {
+            *we = w * e;
+        }
+        let weighted = &weighted[..groups];
+        dot::<ISA>(weighted, ones, &mut sums[1 + i]);
+        let row = &mut sums[1 + dim + packed_len(i)..][..=i];
         let mut j = 0;
-        while j + 8 <= row.len() {
-            products::<ISA, 8>(weighted, &centred[j * GROUPS..], &mut row[j..j + 8]);
-            j += 8;
+        while j + 3 <= row.len() {
+            three_dots::<ISA>(weighted, &centred[j * GROUPS..], &mut row[j..]);
+            j += 3;
         }
-        if j + 4 <= row.len() {
-            products::<ISA, 4>(weighted, &centred[j * GROUPS..], &mut row[j..j + 4]);
-            j += 4;
-        }
-        if j + 2 <= row.len() {
-            products::<ISA, 2>(weighted, &centred[j * GROUPS..], &mut row[j..j + 2]);
-            j += 2;
-        }
-        if j < row.len() {
-            products::<ISA, 1>(weighted, &centred[j * GROUPS..], &mut row[j..]);
+        while j < row.len() {
+            dot::<ISA>(weighted, &centred[j * GROUPS..], &mut row[j]);
+            j += 1;
         }
     }
+    add_totals(sums, out);
 }
 
-/// Adds Σ_t w_t e_tj for N consecutive dimensions j.
+/// Writes the lanes of Σ_t a_t b_t for three consecutive columns b.
+// PERF: sums by name; the compiler vectorises an array of sums across the sums.
 #[inline(always)]
-fn products<const ISA: u8, const N: usize>(weighted: &[Lane], centred: &[Lane], out: &mut [f64]) {
-    let centred = &centred[..(N - 1) * GROUPS + weighted.len()];
-    let mut sums = [[0.0; LANES]; N];
-    for (g, we) in weighted.iter().enumerate() {
-        for (n, sum) in sums.iter_mut().enumerate() {
-            let e = &centred[n * GROUPS + g];
-            (0..LANES).for_each(|l| sum[l] = fma::<ISA>(we[l], e[l], sum[l]));
+fn three_dots<const ISA: u8>(a: &[Lane], b: &[Lane], out: &mut [Lane]) {
+    let (b0, b1, b2) = (&b[..a.len()], &b[GROUPS..][..a.len()], &b[2 * GROUPS..][..a.len()]);
+    let (mut s0, mut s1, mut s2) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+    for g in 0..a.len() {
+        for l in 0..LANES {
+            s0[l] = fma::<ISA>(a[g][l], b0[g][l], s0[l]);
+        }
+        for l in 0..LANES {
+            s1[l] = fma::<ISA>(a[g][l], b1[g][l], s1[l]);
+        }
+        for l in 0..LANES {
+            s2[l] = fma::<ISA>(a[g][l], b2[g][l], s2[l]);
         }
     }
-    out.iter_mut().zip(&sums).for_each(|(o, s)| *o += total(s));
+    out[0] = s0;
+    out[1] = s1;
+    out[2] = s2;
+}
+
+/// Writes the lanes of Σ_t a_t b_t.
+#[inline(always)]
+fn dot<const ISA: u8>(a: &[Lane], b: &[Lane], out: &mut Lane) {
+    let mut sum = [0.0; LANES];
+    for (a, b) in a.iter().zip(b) {
+        for l in 0..LANES {
+            sum[l] = fma::<ISA>(a[l], b[l], sum[l]);
+        }
+    }
+    *out = sum;
+}
+
+/// Adds the sum of each lane.
+// PERF: inlined, its shuffles spread into the loops before it and halve their width.
+#[inline(never)]
+fn add_totals(sums: &[Lane], out: &mut [f64]) {
+    for (o, s) in out.iter_mut().zip(sums) {
+        *o += total(s);
+    }
 }
 
 #[inline(always)]
@@ -356,26 +389,28 @@ fn independent_densities<const ISA: u8>(
 ) {
     let num_states = means.len() / dim;
     let mut columns = vec![[0.0; LANES]; dim * GROUPS];
+    let mut present = vec![[0.0; LANES]; dim * GROUPS];
     let mut logs = [[0.0; LANES]; GROUPS];
     for (rows, out) in rows.chunks(BLOCK * dim).zip(out.chunks_mut(BLOCK * num_states)) {
         transpose(rows, dim, &mut columns);
+        blank(&mut columns, &mut present);
         let groups = (rows.len() / dim).div_ceil(LANES);
         for k in 0..num_states {
             let logs = &mut logs[..groups];
-            logs.fill([0.0; LANES]);
-            for i in 0..dim {
-                let at = k * dim + i;
-                let (mean, precision, c) = (means[at], precisions[at], log_norms[at]);
-                for (log, y) in logs.iter_mut().zip(&columns[i * GROUPS..]) {
+            for (g, log) in logs.iter_mut().enumerate() {
+                let mut sum = [0.0; LANES];
+                for i in 0..dim {
+                    let at = k * dim + i;
+                    let (mean, precision, c) = (means[at], precisions[at], log_norms[at]);
+                    let (y, p) = (&columns[i * GROUPS + g], &present[i * GROUPS + g]);
                     for l in 0..LANES {
                         let z = (y[l] - mean) * precision;
-                        let term = fma::<ISA>(-0.5 * z, z, c);
-                        log[l] += if y[l].is_nan() { 0.0 } else { term };
+                        sum[l] = fma::<ISA>(p[l], fma::<ISA>(-0.5 * z, z, c), sum[l]);
                     }
                 }
+                *log = sum;
             }
-            let values = logs.as_flattened();
-            out.iter_mut().skip(k).step_by(num_states).zip(values).for_each(|(o, x)| *o = *x);
+            scatter(logs, k, num_states, out);
         }
     }
 }
@@ -390,30 +425,44 @@ fn independent_moments<const ISA: u8>(
 ) {
     let num_states = references.len() / dim;
     let mut columns = vec![[0.0; LANES]; dim * GROUPS];
+    let mut present = vec![[0.0; LANES]; dim * GROUPS];
     for (rows, gamma) in rows.chunks(BLOCK * dim).zip(gamma.chunks(BLOCK * num_states)) {
         let groups = (rows.len() / dim).div_ceil(LANES);
         transpose(rows, dim, &mut columns);
+        blank(&mut columns, &mut present);
         for k in 0..num_states {
             let mut weights = [[0.0; LANES]; GROUPS];
             let weights = &mut weights[..groups];
-            let column = gamma.iter().skip(k).step_by(num_states);
-            weights.as_flattened_mut().iter_mut().zip(column).for_each(|(w, g)| *w = *g);
+            gather(gamma, k, num_states, weights);
             for i in 0..dim {
                 let at = k * dim + i;
-                let mut sums = [[0.0; LANES]; 3];
-                for (w, y) in weights.iter().zip(&columns[i * GROUPS..]) {
+                let reference = references[at];
+                let column = &columns[i * GROUPS..][..groups];
+                let present = &present[i * GROUPS..][..groups];
+                let (mut zeroth, mut first, mut second) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
+                for g in 0..groups {
                     for l in 0..LANES {
-                        let missing = y[l].is_nan();
-                        let w = if missing { 0.0 } else { w[l] };
-                        let e = if missing { 0.0 } else { y[l] - references[at] };
-                        sums[0][l] += w;
-                        sums[1][l] = fma::<ISA>(w, e, sums[1][l]);
-                        sums[2][l] = fma::<ISA>(w * e, e, sums[2][l]);
+                        let w = weights[g][l] * present[g][l];
+                        let we = w * (column[g][l] - reference);
+                        zeroth[l] += w;
+                        first[l] += we;
+                        second[l] = fma::<ISA>(we, column[g][l] - reference, second[l]);
                     }
                 }
-                out[3 * at..][..3].iter_mut().zip(&sums).for_each(|(o, s)| *o += total(s));
+                out[3 * at] += total(&zeroth);
+                out[3 * at + 1] += total(&first);
+                out[3 * at + 2] += total(&second);
             }
         }
+    }
+}
+
+/// Marks what is there by 1 and what is missing by 0; a missing entry becomes 0, as 0 · NaN is NaN.
+#[inline(always)]
+fn blank(columns: &mut [Lane], present: &mut [Lane]) {
+    for (y, p) in columns.as_flattened_mut().iter_mut().zip(present.as_flattened_mut()) {
+        *p = if y.is_nan() { 0.0 } else { 1.0 };
+        *y = if y.is_nan() { 0.0 } else { *y };
     }
 }
 
@@ -421,8 +470,30 @@ fn independent_moments<const ISA: u8>(
 #[inline(always)]
 fn transpose(rows: &[f64], dim: usize, columns: &mut [Lane]) {
     for (i, column) in columns.chunks_exact_mut(GROUPS).enumerate() {
-        let values = rows.iter().skip(i).step_by(dim);
-        column.as_flattened_mut().iter_mut().zip(values).for_each(|(c, y)| *c = *y);
+        gather(rows, i, dim, column);
+    }
+}
+
+/// Writes column i of rows of `width` values into consecutive lanes.
+#[inline(always)]
+fn gather(rows: &[f64], i: usize, width: usize, out: &mut [Lane]) {
+    let out = out.as_flattened_mut();
+    let mut at = i;
+    for t in 0..out.len().min(rows.len() / width) {
+        out[t] = rows[at];
+        at += width;
+    }
+}
+
+/// Writes lanes into column k of rows of `width` values.
+#[inline(always)]
+fn scatter(lanes: &[Lane], k: usize, width: usize, out: &mut [f64]) {
+    // PERF: plain index loops inline into the copies for each instruction set; closures need not.
+    let lanes = lanes.as_flattened();
+    let mut at = k;
+    for t in 0..lanes.len().min(out.len() / width) {
+        out[at] = lanes[t];
+        at += width;
     }
 }
 

@@ -217,9 +217,9 @@ pub(crate) fn cluster_and_maximise<E: Emission + ?Sized>(
             let range = data.range(n);
             let mut gamma = vec![0.0; range.len() * k];
             for (row, t) in gamma.chunks_exact_mut(k).zip(range.clone()) {
-                match labels[t] {
-                    Some(label) => row[label] = 1.0,
-                    None => row.fill(1.0 / k as f64),
+                // A row with a gap is left out: it would be completed by a draw from the prior.
+                if let Some(label) = labels[t] {
+                    row[label] = 1.0;
                 }
             }
             prepared.accumulate(&data.sequence(n), 0..range.len(), &gamma, &mut stats);
