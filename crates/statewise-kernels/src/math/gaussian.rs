@@ -1,19 +1,9 @@
 //! Gaussian log-densities and weighted moments of many rows, with time in the SIMD lanes.
 //!
-//! Rows are transposed in blocks, so that one vector holds one dimension of eight rows; the
-//! coefficients of a state are broadcast.
+//! Rows are transposed in blocks; the coefficients of a state are broadcast.
 
 use super::dispatch::{fma, vectorised};
-
-const LANES: usize = 8;
-/// Rows of a block: its transpose stays in the first-level cache up to some twenty dimensions.
-const BLOCK: usize = 128;
-const GROUPS: usize = BLOCK / LANES;
-/// Lanes that are worked on together, to hide the latency of the multiply-add.
-const TILES: usize = 4;
-
-/// One number of each of eight rows.
-type Lane = [f64; LANES];
+use super::transpose::{BLOCK, GROUPS, LANES, Lane, TILES, gather, scatter, total, transpose};
 
 /// n (n + 1) / 2, the entries of a lower triangle packed by rows.
 pub const fn packed_len(n: usize) -> usize {
@@ -58,37 +48,6 @@ vectorised! {
         references: &[f64],
         out: &mut [f64],
     ) = dense_moments
-}
-
-vectorised! {
-    /// Writes Σ_d log N(y_td | μ_kd, σ_kd²) over the entries that are not NaN.
-    ///
-    /// * `means`, `precisions` – μ and 1 / σ, shape [K, D].
-    /// * `log_norms` – −log(σ √2π), shape [K, D].
-    /// * `out` – out, shape [T, K].
-    pub fn independent_log_densities(
-        rows: &[f64],
-        dim: usize,
-        means: &[f64],
-        precisions: &[f64],
-        log_norms: &[f64],
-        out: &mut [f64],
-    ) = independent_densities
-}
-
-vectorised! {
-    /// Adds Σ_t γ_t(k), Σ_t γ_t(k) e and Σ_t γ_t(k) e² with e = y_td − r_kd, over the entries that
-    /// are not NaN, for each state and dimension.
-    ///
-    /// * `gamma` – γ, shape [T, K]; `references` – r, shape [K, D].
-    /// * `out` – in and out, shape [K, D, 3].
-    pub fn add_independent_moments(
-        rows: &[f64],
-        dim: usize,
-        gamma: &[f64],
-        references: &[f64],
-        out: &mut [f64],
-    ) = independent_moments
 }
 
 #[inline(always)]
@@ -379,132 +338,41 @@ fn add_totals(sums: &[Lane], out: &mut [f64]) {
 }
 
 #[inline(always)]
-fn independent_densities<const ISA: u8>(
-    rows: &[f64],
-    dim: usize,
-    means: &[f64],
-    precisions: &[f64],
-    log_norms: &[f64],
-    out: &mut [f64],
-) {
-    let num_states = means.len() / dim;
-    let mut columns = vec![[0.0; LANES]; dim * GROUPS];
-    let mut present = vec![[0.0; LANES]; dim * GROUPS];
-    let mut logs = [[0.0; LANES]; GROUPS];
-    for (rows, out) in rows.chunks(BLOCK * dim).zip(out.chunks_mut(BLOCK * num_states)) {
-        transpose(rows, dim, &mut columns);
-        blank(&mut columns, &mut present);
-        let groups = (rows.len() / dim).div_ceil(LANES);
-        for k in 0..num_states {
-            let logs = &mut logs[..groups];
-            for (g, log) in logs.iter_mut().enumerate() {
-                let mut sum = [0.0; LANES];
-                for i in 0..dim {
-                    let at = k * dim + i;
-                    let (mean, precision, c) = (means[at], precisions[at], log_norms[at]);
-                    let (y, p) = (&columns[i * GROUPS + g], &present[i * GROUPS + g]);
-                    for l in 0..LANES {
-                        let z = (y[l] - mean) * precision;
-                        sum[l] = fma::<ISA>(p[l], fma::<ISA>(-0.5 * z, z, c), sum[l]);
-                    }
-                }
-                *log = sum;
-            }
-            scatter(logs, k, num_states, out);
-        }
-    }
-}
-
-#[inline(always)]
-fn independent_moments<const ISA: u8>(
-    rows: &[f64],
-    dim: usize,
-    gamma: &[f64],
-    references: &[f64],
-    out: &mut [f64],
-) {
-    let num_states = references.len() / dim;
-    let mut columns = vec![[0.0; LANES]; dim * GROUPS];
-    let mut present = vec![[0.0; LANES]; dim * GROUPS];
-    for (rows, gamma) in rows.chunks(BLOCK * dim).zip(gamma.chunks(BLOCK * num_states)) {
-        let groups = (rows.len() / dim).div_ceil(LANES);
-        transpose(rows, dim, &mut columns);
-        blank(&mut columns, &mut present);
-        for k in 0..num_states {
-            let mut weights = [[0.0; LANES]; GROUPS];
-            let weights = &mut weights[..groups];
-            gather(gamma, k, num_states, weights);
-            for i in 0..dim {
-                let at = k * dim + i;
-                let reference = references[at];
-                let column = &columns[i * GROUPS..][..groups];
-                let present = &present[i * GROUPS..][..groups];
-                let (mut zeroth, mut first, mut second) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
-                for g in 0..groups {
-                    for l in 0..LANES {
-                        let w = weights[g][l] * present[g][l];
-                        let we = w * (column[g][l] - reference);
-                        zeroth[l] += w;
-                        first[l] += we;
-                        second[l] = fma::<ISA>(we, column[g][l] - reference, second[l]);
-                    }
-                }
-                out[3 * at] += total(&zeroth);
-                out[3 * at + 1] += total(&first);
-                out[3 * at + 2] += total(&second);
-            }
-        }
-    }
-}
-
-/// Marks what is there by 1 and what is missing by 0; a missing entry becomes 0, as 0 · NaN is NaN.
-#[inline(always)]
-fn blank(columns: &mut [Lane], present: &mut [Lane]) {
-    for (y, p) in columns.as_flattened_mut().iter_mut().zip(present.as_flattened_mut()) {
-        *p = if y.is_nan() { 0.0 } else { 1.0 };
-        *y = if y.is_nan() { 0.0 } else { *y };
-    }
-}
-
-/// Writes dimension i of row t into lane t % 8 of `columns[i * GROUPS + t / 8]`.
-#[inline(always)]
-fn transpose(rows: &[f64], dim: usize, columns: &mut [Lane]) {
-    for (i, column) in columns.chunks_exact_mut(GROUPS).enumerate() {
-        gather(rows, i, dim, column);
-    }
-}
-
-/// Writes column i of rows of `width` values into consecutive lanes.
-#[inline(always)]
-fn gather(rows: &[f64], i: usize, width: usize, out: &mut [Lane]) {
-    let out = out.as_flattened_mut();
-    let mut at = i;
-    for t in 0..out.len().min(rows.len() / width) {
-        out[t] = rows[at];
-        at += width;
-    }
-}
-
-/// Writes lanes into column k of rows of `width` values.
-#[inline(always)]
-fn scatter(lanes: &[Lane], k: usize, width: usize, out: &mut [f64]) {
-    // PERF: plain index loops inline into the copies for each instruction set; closures need not.
-    let lanes = lanes.as_flattened();
-    let mut at = k;
-    for t in 0..lanes.len().min(out.len() / width) {
-        out[at] = lanes[t];
-        at += width;
-    }
-}
-
-/// The sum of a lane, in a fixed order.
-#[inline(always)]
-fn total(x: &Lane) -> f64 {
-    let [a, b, c, d] = [x[0] + x[4], x[1] + x[5], x[2] + x[6], x[3] + x[7]];
-    (a + c) + (b + d)
-}
-
-#[inline(always)]
 fn any_nan(values: &[f64]) -> bool {
     values.iter().fold(false, |any, x| any | x.is_nan())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dispatch::{AVX512, BASELINE};
+    use super::*;
+
+    /// Rows with a gap, weights and a whitener in general position.
+    fn scene(dim: usize) -> [Vec<f64>; 4] {
+        let wave = |n: usize, speed: f64| (0..n).map(|i| (speed * i as f64).sin()).collect::<Vec<_>>();
+        let mut rows = wave(300 * dim, 0.9);
+        rows[7 * dim] = f64::NAN;
+        let gamma = wave(300 * 2, 0.3).iter().map(|g| g * g).collect();
+        [rows, gamma, wave(2 * dim, 1.3), wave(2 * packed_len(dim), 0.7)]
+    }
+
+    #[test]
+    fn copies_for_all_instruction_sets_agree() {
+        for dim in [1, 2, 3, 4, 5, 8, 11] {
+            let [rows, gamma, means, whiteners] = scene(dim);
+            let mut logs = [vec![0.0; 600], vec![0.0; 600]];
+            dense_densities::<BASELINE>(&rows, dim, &means, &whiteners, &[0.3, -0.2], &mut logs[0]);
+            // The body with fused operations, compiled for whatever this test is compiled for.
+            dense_densities::<AVX512>(&rows, dim, &means, &whiteners, &[0.3, -0.2], &mut logs[1]);
+            let n = 2 * (1 + dim + packed_len(dim));
+            let mut sums = [vec![0.0; n], vec![0.0; n]];
+            dense_moments::<BASELINE>(&rows, dim, &gamma, &means, &mut sums[0]);
+            dense_moments::<AVX512>(&rows, dim, &gamma, &means, &mut sums[1]);
+            for (a, b) in logs[0].iter().zip(&logs[1]).chain(sums[0].iter().zip(&sums[1])) {
+                // Fused or not, sums of some hundred terms of size one.
+                assert!(a.is_nan() && b.is_nan() || (a - b).abs() < 1e-11, "D {dim}: {a}, {b}");
+            }
+            assert!(logs[0][14].is_nan() && !logs[0][16].is_nan(), "only the row with the gap");
+        }
+    }
 }

@@ -2,12 +2,12 @@
 
 pub(crate) mod dispatch;
 mod gaussian;
+mod independent;
 mod special;
+mod transpose;
 
-pub use gaussian::{
-    add_gaussian_moments, add_independent_moments, gaussian_log_densities, independent_log_densities,
-    packed_len,
-};
+pub use gaussian::{add_gaussian_moments, gaussian_log_densities, packed_len};
+pub use independent::{add_independent_moments, independent_log_densities};
 pub use special::{bessel_i0_scaled, bessel_i1_scaled, digamma, ln_gamma, trigamma};
 
 /// Replaces each row of log-likelihoods x by exp(x − max x) and writes the maxima into `shift`.
