@@ -252,7 +252,7 @@ fn fixed_moments<const ISA: u8, const D: usize, const P: usize>(
     }
 }
 
-/// One sum over time after the other.
+/// Three sums over time at once.
 #[inline(always)]
 fn moments<const ISA: u8>(
     columns: &[Lane],
@@ -270,13 +270,14 @@ fn moments<const ISA: u8>(
         let e = &mut centred[i * GROUPS..][..groups];
         let column = &columns[i * GROUPS..][..groups];
         // PERF: over flat slices; nested loops over lanes become gathers.
-        let flat = e.as_flattened_mut().iter_mut().zip(column.as_flattened());
-        for (e, y) in flat {
-            *e = y - reference[i];
-        }
-        let flat = weighted.as_flattened_mut().iter_mut().zip(weights.as_flattened());
-        for ((we, w), e) in flat.zip(e.as_flattened()) {
-            *we = w * e;
+        let n = groups * LANES;
+        let (e, y) = (&mut e.as_flattened_mut()[..n], &column.as_flattened()[..n]);
+        let (we, w) = (&mut weighted.as_flattened_mut()[..n], &weights.as_flattened()[..n]);
+        let r = reference[i];
+        for t in 0..n {
+            let d = y[t] - r;
+            e[t] = d;
+            we[t] = w[t] * d;
         }
         let weighted = &weighted[..groups];
         dot::<ISA>(weighted, ones, &mut sums[1 + i]);
