@@ -48,6 +48,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Turns an engine's error into one that names the sequence.
+    pub(crate) fn in_sequence(sequence: usize) -> impl Fn(ChainError) -> Self {
+        move |source| Error::Chain { sequence, source }
+    }
+
     /// An [`Error::Argument`] from anything that prints.
     pub fn argument(
         argument: impl Into<String>,

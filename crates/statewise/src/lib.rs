@@ -5,8 +5,13 @@
 
 pub mod data;
 mod error;
+pub mod infer;
 pub mod learn;
 pub mod model;
+pub mod output;
 pub mod params;
 
+pub mod threads;
+
 pub use error::{Error, Result};
+pub use statewise_kernels::random::Seed;

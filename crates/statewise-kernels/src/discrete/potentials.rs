@@ -72,6 +72,11 @@ impl Observations for LogObs<'_> {
         let k = self.num_states;
         out.copy_from_slice(&self.values[steps.start * k..steps.end * k]);
     }
+
+    fn scaled_likelihoods(&self, steps: Range<usize>, out: &mut [f64], shift: &mut [f64]) {
+        let k = self.num_states;
+        crate::math::exp_shifted_rows_from(&self.values[steps.start * k..steps.end * k], out, shift);
+    }
 }
 
 /// What can be wrong with a chain.

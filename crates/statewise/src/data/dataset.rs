@@ -234,6 +234,20 @@ impl<'a> Dataset<'a> {
         self.weights.as_ref().map_or(1.0, |w| w[n])
     }
 
+    /// A copy with the rows missing for which `missing` (sequence, step) says so.
+    pub fn with_missing(&self, missing: impl Fn(usize, usize) -> bool) -> Dataset<'static> {
+        let all: Vec<usize> = (0..self.num_sequences()).collect();
+        let mut copy = self.select(&all);
+        copy.layout = self.layout;
+        let rows = copy.rows.to_mut();
+        for n in all {
+            for (_, row) in self.range(n).enumerate().filter(|(t, _)| missing(n, *t)) {
+                rows[row * self.width..(row + 1) * self.width].fill(f64::NAN);
+            }
+        }
+        copy
+    }
+
     /// The sequences of these indices as a ragged dataset of its own (a minibatch, a fold).
     pub fn select(&self, indices: &[usize]) -> Dataset<'static> {
         let mut rows = Vec::new();

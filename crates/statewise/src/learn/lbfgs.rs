@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::line_search::{Trial, search};
+
 /// Settings of the minimiser.
 #[derive(Clone, Copy, Debug)]
 pub struct Lbfgs {
@@ -9,15 +11,23 @@ pub struct Lbfgs {
     pub max_iterations: usize,
     /// Stops when the largest gradient entry is below this.
     pub gradient_tolerance: f64,
-    /// Stops when an iteration gains less than this times 1 + |value|.
+    /// Stops when an iteration gains no more than this times 1 + |value|.
     pub value_tolerance: f64,
     /// Pairs of steps and gradient differences that shape the search direction.
     pub memory: usize,
+    /// Whether steps meet the strong Wolfe conditions rather than the weak ones.
+    pub strong_wolfe: bool,
 }
 
 impl Default for Lbfgs {
     fn default() -> Self {
-        Lbfgs { max_iterations: 100, gradient_tolerance: 1e-8, value_tolerance: 1e-14, memory: 10 }
+        Lbfgs {
+            max_iterations: 100,
+            gradient_tolerance: 1e-8,
+            value_tolerance: 1e-14,
+            memory: 10,
+            strong_wolfe: false,
+        }
     }
 }
 
@@ -30,111 +40,126 @@ pub struct Minimum {
     pub value: f64,
     /// Iterations made.
     pub iterations: usize,
-    /// Whether a tolerance was met.
+    /// Whether a tolerance was met, or no step along the gradient gains anything any more.
     pub converged: bool,
+    /// Whether the observer stopped it.
+    pub interrupted: bool,
+}
+
+/// The current point.
+struct Iterate {
+    point: Vec<f64>,
+    value: f64,
+    gradient: Vec<f64>,
 }
 
 impl Lbfgs {
     /// Minimises `f`, which writes the gradient and returns the value (NaN or ∞ outside its domain).
     ///
-    /// `observe` sees each accepted iterate and its value, and answers whether to go on.
+    /// `observe` sees the start and each accepted iterate with its value, and answers whether to go
+    /// on. A start with no finite value is returned as it is.
     ///
     /// # Source
-    /// Nocedal and Wright (2006), algorithm 7.5, with a weak Wolfe line search by bisection
-    /// (Lewis and Overton 2013), which needs no interpolation and never fails on smooth functions.
+    /// Nocedal and Wright (2006), algorithm 7.5. About one evaluation an iteration.
     pub fn minimise(
         &self,
         start: &[f64],
         mut f: impl FnMut(&[f64], &mut [f64]) -> f64,
         mut observe: impl FnMut(&[f64], f64) -> bool,
     ) -> Minimum {
-        let n = start.len();
-        let mut x = start.to_vec();
-        let mut gradient = vec![0.0; n];
-        let mut value = f(&x, &mut gradient);
-        let mut pairs: VecDeque<(Vec<f64>, Vec<f64>)> = VecDeque::new();
-        let mut trial = vec![0.0; n];
-        let mut trial_gradient = vec![0.0; n];
-        for iteration in 0..self.max_iterations {
-            if n == 0 || max_abs(&gradient) < self.gradient_tolerance {
-                return Minimum { point: x, value, iterations: iteration, converged: true };
+        let mut gradient = vec![0.0; start.len()];
+        let value = f(start, &mut gradient);
+        let mut here = Iterate { point: start.to_vec(), value, gradient };
+        let mut pairs = Pairs { memory: self.memory, steps: VecDeque::new() };
+        let mut iterations = 0;
+        let mut converged = false;
+        let mut interrupted = !observe(&here.point, value);
+        let in_domain = value.is_finite() && here.gradient.iter().all(|g| g.is_finite());
+        while in_domain && !interrupted {
+            converged = max_abs(&here.gradient) <= self.gradient_tolerance;
+            if converged || iterations == self.max_iterations {
+                break;
             }
-            let mut direction = two_loop(&gradient, &pairs);
-            let mut slope = dot(&direction, &gradient);
-            if slope >= 0.0 {
-                pairs.clear();
-                direction = gradient.iter().map(|g| -g).collect();
-                slope = -dot(&gradient, &gradient);
-            }
-            let first_step = if pairs.is_empty() { (1.0 / max_abs(&gradient)).min(1.0) } else { 1.0 };
-            let mut step = first_step;
-            let (mut low, mut high) = (0.0, f64::INFINITY);
-            let mut accepted = None;
-            for _ in 0..60 {
-                trial.iter_mut().zip(&x).zip(&direction).for_each(|((t, x), d)| *t = x + step * d);
-                let trial_value = f(&trial, &mut trial_gradient);
-                // `!(a <= b)` also sends NaN back.
-                if !(trial_value <= value + 1e-4 * step * slope) {
-                    high = step;
-                } else if dot(&trial_gradient, &direction) < 0.9 * slope {
-                    accepted = Some(trial_value);
-                    low = step;
-                } else {
-                    accepted = Some(trial_value);
-                    break;
-                }
-                step = if high.is_finite() { 0.5 * (low + high) } else { 2.0 * step };
-            }
-            let Some(new_value) = accepted.filter(|v| *v <= value) else {
-                return Minimum { point: x, value, iterations: iteration, converged: true };
+            let Some(next) = self.step(&here, &mut pairs, &mut f) else {
+                converged = true;
+                break;
             };
-            if high.is_finite() && dot(&trial_gradient, &direction) < 0.9 * slope && step != low {
-                // The bracket ran out before Wolfe's curvature condition: take the last descent point.
-                trial.iter_mut().zip(&x).zip(&direction).for_each(|((t, x), d)| *t = x + low * d);
-                f(&trial, &mut trial_gradient);
-            }
-            let s: Vec<f64> = trial.iter().zip(&x).map(|(a, b)| a - b).collect();
-            let y: Vec<f64> = trial_gradient.iter().zip(&gradient).map(|(a, b)| a - b).collect();
-            if dot(&s, &y) > 1e-12 * dot(&s, &s).sqrt() * dot(&y, &y).sqrt() {
-                if pairs.len() == self.memory {
-                    pairs.pop_front();
-                }
-                pairs.push_back((s, y));
-            }
-            let gain = value - new_value;
-            x.copy_from_slice(&trial);
-            gradient.copy_from_slice(&trial_gradient);
-            value = new_value;
-            let go_on = observe(&x, value);
-            if gain <= self.value_tolerance * (1.0 + value.abs()) {
-                return Minimum { point: x, value, iterations: iteration + 1, converged: true };
-            }
-            if !go_on {
-                return Minimum { point: x, value, iterations: iteration + 1, converged: false };
+            let gain = here.value - next.value;
+            pairs.add(&here, &next);
+            here = Iterate { point: next.point, value: next.value, gradient: next.gradient };
+            iterations += 1;
+            interrupted = !observe(&here.point, here.value);
+            converged = gain <= self.value_tolerance * (1.0 + here.value.abs());
+            if converged {
+                break;
             }
         }
-        Minimum { point: x, value, iterations: self.max_iterations, converged: false }
+        Minimum { point: here.point, value: here.value, iterations, converged, interrupted }
+    }
+
+    /// A step along the quasi-Newton direction, else along the gradient; `None` if neither gains.
+    fn step(
+        &self,
+        here: &Iterate,
+        pairs: &mut Pairs,
+        f: &mut dyn FnMut(&[f64], &mut [f64]) -> f64,
+    ) -> Option<Trial> {
+        let Iterate { point, value, gradient } = here;
+        if !pairs.steps.is_empty() {
+            let direction = pairs.direction(gradient);
+            if dot(&direction, gradient) < 0.0 {
+                let trial = search(point, *value, gradient, &direction, 1.0, self.strong_wolfe, f);
+                if trial.is_some() {
+                    return trial;
+                }
+            }
+            pairs.steps.clear();
+        }
+        let direction: Vec<f64> = gradient.iter().map(|g| -g).collect();
+        let first_step = (1.0 / max_abs(gradient)).min(1.0);
+        search(point, *value, gradient, &direction, first_step, self.strong_wolfe, f)
     }
 }
 
-/// The two-loop recursion: −H g with H the inverse Hessian that the pairs imply.
-fn two_loop(gradient: &[f64], pairs: &VecDeque<(Vec<f64>, Vec<f64>)>) -> Vec<f64> {
-    let mut q: Vec<f64> = gradient.iter().map(|g| -g).collect();
-    let mut alphas = Vec::with_capacity(pairs.len());
-    for (s, y) in pairs.iter().rev() {
-        let alpha = dot(s, &q) / dot(s, y);
-        q.iter_mut().zip(y).for_each(|(q, y)| *q -= alpha * y);
-        alphas.push(alpha);
+/// The last steps s and gradient differences y.
+struct Pairs {
+    memory: usize,
+    steps: VecDeque<(Vec<f64>, Vec<f64>)>,
+}
+
+impl Pairs {
+    /// Keeps the pair of a step, unless its curvature is not positive.
+    fn add(&mut self, from: &Iterate, to: &Trial) {
+        let s: Vec<f64> = to.point.iter().zip(&from.point).map(|(a, b)| a - b).collect();
+        let y: Vec<f64> = to.gradient.iter().zip(&from.gradient).map(|(a, b)| a - b).collect();
+        // NUMERICS: a pair without curvature makes the implied Hessian indefinite.
+        if self.memory > 0 && dot(&s, &y) > 1e-12 * dot(&s, &s).sqrt() * dot(&y, &y).sqrt() {
+            if self.steps.len() == self.memory {
+                self.steps.pop_front();
+            }
+            self.steps.push_back((s, y));
+        }
     }
-    if let Some((s, y)) = pairs.back() {
-        let scale = dot(s, y) / dot(y, y);
-        q.iter_mut().for_each(|q| *q *= scale);
+
+    /// The two-loop recursion: −H g with H the inverse Hessian that the pairs imply.
+    fn direction(&self, gradient: &[f64]) -> Vec<f64> {
+        let mut q: Vec<f64> = gradient.iter().map(|g| -g).collect();
+        let mut alphas = Vec::with_capacity(self.steps.len());
+        for (s, y) in self.steps.iter().rev() {
+            let alpha = dot(s, &q) / dot(s, y);
+            q.iter_mut().zip(y).for_each(|(q, y)| *q -= alpha * y);
+            alphas.push(alpha);
+        }
+        if let Some((s, y)) = self.steps.back() {
+            let scale = dot(s, y) / dot(y, y);
+            q.iter_mut().for_each(|q| *q *= scale);
+        }
+        for ((s, y), alpha) in self.steps.iter().zip(alphas.iter().rev()) {
+            let beta = dot(y, &q) / dot(s, y);
+            q.iter_mut().zip(s).for_each(|(q, s)| *q += (alpha - beta) * s);
+        }
+        q
     }
-    for ((s, y), alpha) in pairs.iter().zip(alphas.iter().rev()) {
-        let beta = dot(y, &q) / dot(s, y);
-        q.iter_mut().zip(s).for_each(|(q, s)| *q += (alpha - beta) * s);
-    }
-    q
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {

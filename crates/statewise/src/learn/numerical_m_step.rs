@@ -2,6 +2,7 @@
 
 use super::Lbfgs;
 use crate::model::hmm::emission::{Emission, MStep};
+use crate::model::hmm::transition::Transition;
 use crate::params::{Array, FreeSpace, ParamSpec, Params, Properties};
 
 /// Something whose expected log-likelihood is a function of statistics and parameters.
@@ -17,6 +18,23 @@ pub(crate) trait Expected {
 impl<E: Emission + ?Sized> Expected for E {
     fn schema(&self) -> Vec<ParamSpec> {
         Emission::schema(self)
+    }
+
+    fn value(&self, params: &[Array], stats: &[f64], prior: bool) -> f64 {
+        self.expected_log_prob(params, stats) + if prior { self.log_prior(params) } else { 0.0 }
+    }
+
+    fn gradient(&self, params: &[Array], stats: &[f64], prior: bool, out: &mut [Array]) {
+        self.expected_log_prob_gradient(params, stats, out);
+        if prior {
+            self.log_prior_gradient(params, out);
+        }
+    }
+}
+
+impl Expected for dyn Transition + '_ {
+    fn schema(&self) -> Vec<ParamSpec> {
+        Transition::schema(self)
     }
 
     fn value(&self, params: &[Array], stats: &[f64], prior: bool) -> f64 {

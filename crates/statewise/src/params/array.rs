@@ -34,7 +34,7 @@ impl Array {
     pub fn identities(num: usize, n: usize, scale: f64) -> Self {
         let mut array = Array::zeros(&[num, n, n]);
         for (i, x) in array.values.iter_mut().enumerate() {
-            if (i % (n * n)) % (n + 1) == 0 {
+            if (i % (n * n)).is_multiple_of(n + 1) {
                 *x = scale;
             }
         }

@@ -195,6 +195,31 @@ impl Constraint {
             }
         }
     }
+
+    /// Adds to `out` the gradient of [`Constraint::log_det_jacobian`] with respect to x.
+    pub(super) fn add_log_det_jacobian_gradient(self, block: &[f64], free: &[bool], out: &mut [f64]) {
+        let entries = block.iter().zip(free).filter(|(_, f)| **f).map(|(v, _)| *v);
+        match self {
+            Constraint::Real => {}
+            // d log logistic(x) = 1 − logistic(x) = e^(−softplus(x)).
+            Constraint::Positive => out.iter_mut().zip(entries).for_each(|(o, v)| *o += (-v).exp()),
+            Constraint::UnitInterval => {
+                out.iter_mut().zip(entries).for_each(|(o, p)| *o += 1.0 - 2.0 * p);
+            }
+            Constraint::Simplex => {
+                let mass = 1.0 - fixed_sum(free, block);
+                let count = free.iter().filter(|f| **f).count() as f64;
+                out.iter_mut().zip(entries).for_each(|(o, p)| *o += 1.0 - count * p / mass);
+            }
+            Constraint::PositiveDefinite if out.is_empty() => {}
+            Constraint::PositiveDefinite => {
+                let n = side(block.len());
+                for (index, (i, _)) in spiral(n).enumerate().filter(|(_, (i, j))| i == j) {
+                    out[index] += (n - i + 1) as f64;
+                }
+            }
+        }
+    }
 }
 
 fn check_positive_definite(index: usize, block: &[f64]) -> Result<(), (String, String)> {

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::{ParamSpec, Params, Properties};
+use super::{Constraint, ParamSpec, Params, Properties};
 
 /// A block of an array that is moved by its own coordinates, with the blocks tied to it.
 #[derive(Clone, Debug)]
@@ -82,17 +82,35 @@ impl FreeSpace {
         for block in &self.blocks {
             let constraint = self.schema[block.array].constraint;
             let values = params.arrays_mut()[block.array].values_mut();
-            let first = block.offsets[0];
-            constraint.constrain(
-                &x[block.coordinates.clone()],
-                &block.free,
-                &mut values[first..first + block.len],
-            );
-            for &offset in &block.offsets[1..] {
-                values.copy_within(first..first + block.len, offset);
+            for &offset in &block.offsets {
+                let x = &x[block.coordinates.clone()];
+                constraint.constrain(x, &block.free, &mut values[offset..offset + block.len]);
             }
         }
         params
+    }
+
+    /// `params` with the free entries of tied states set to those of the first of each group, and
+    /// all else untouched.
+    pub fn tie(&self, params: &Params) -> Params {
+        let mut tied = params.clone();
+        for block in &self.blocks {
+            let values = tied.arrays_mut()[block.array].values_mut();
+            let entries = |offset: usize| block.free.iter().enumerate().map(move |(i, f)| (offset + i, *f));
+            let first = block.offsets[0];
+            let mass = |values: &[f64], offset: usize| -> f64 {
+                1.0 - entries(offset).filter(|(_, free)| !free).map(|(i, _)| values[i]).sum::<f64>()
+            };
+            for &offset in &block.offsets[1..] {
+                let (from, to) = (mass(values, first), mass(values, offset));
+                let simplex = self.schema[block.array].constraint == Constraint::Simplex;
+                let ratio = if simplex && from != to { to / from } else { 1.0 };
+                for (i, _) in entries(0).filter(|(_, free)| *free) {
+                    values[offset + i] = ratio * values[first + i];
+                }
+            }
+        }
+        tied
     }
 
     /// The gradient with respect to the coordinates, given the one with respect to the parameters.
@@ -119,5 +137,17 @@ impl FreeSpace {
             self.schema[block.array].constraint.log_det_jacobian(values, &block.free)
         };
         self.blocks.iter().map(term).sum()
+    }
+
+    /// The gradient of [`FreeSpace::log_det_jacobian`] with respect to the coordinates.
+    pub fn log_det_jacobian_gradient(&self, params: &Params) -> Vec<f64> {
+        let mut out = vec![0.0; self.dim];
+        for block in &self.blocks {
+            let values = &params.arrays()[block.array].values()[block.offsets[0]..][..block.len];
+            let constraint = self.schema[block.array].constraint;
+            let out = &mut out[block.coordinates.clone()];
+            constraint.add_log_det_jacobian_gradient(values, &block.free, out);
+        }
+        out
     }
 }

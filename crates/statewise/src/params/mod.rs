@@ -15,6 +15,8 @@ pub(crate) use constraint::{logistic, softplus};
 pub use free_space::FreeSpace;
 pub use properties::{ParamProperties, Properties};
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 
 /// One parameter array of a model: its name, shape and constraint.
@@ -30,10 +32,13 @@ pub struct ParamSpec {
     pub constraint: Constraint,
     /// Entries that may be non-zero; those outside are zero and stay so. `None`: all.
     pub support: Option<Vec<bool>>,
+    /// How many leading axes run over the states: 1 for values of each state, 2 for values of each
+    /// pair of states, 0 for values that all states share.
+    pub state_axes: usize,
 }
 
 impl ParamSpec {
-    /// A spec without a restricted support.
+    /// A spec of values of each state, without a restricted support.
     pub fn new(path: &str, keyword: &str, shape: &[usize], constraint: Constraint) -> Self {
         ParamSpec {
             path: path.into(),
@@ -41,6 +46,23 @@ impl ParamSpec {
             shape: shape.to_vec(),
             constraint,
             support: None,
+            state_axes: 1,
+        }
+    }
+
+    /// Says how many leading axes run over the states.
+    pub fn with_state_axes(mut self, state_axes: usize) -> Self {
+        self.state_axes = state_axes;
+        self
+    }
+
+    /// Whether the entries of the first axis lie in one constrained block (a distribution over
+    /// states, a matrix that all states share), so that whole entries cannot be tied.
+    pub fn is_one_block(&self) -> bool {
+        match self.constraint {
+            Constraint::Simplex => self.shape.len() == 1,
+            Constraint::PositiveDefinite => self.shape.len() == 2,
+            _ => false,
         }
     }
 
@@ -71,7 +93,8 @@ impl ParamSpec {
 }
 
 /// The parameters of a model: one array per entry of its schema, in its order.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Params {
     arrays: Vec<Array>,
 }

@@ -7,17 +7,24 @@ use crate::error::{Error, Result};
 
 /// What learning may do with one parameter array.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ParamProperties {
     /// Whether learning may change the array at all.
+    #[serde(default = "default_trainable")]
     pub trainable: bool,
     /// Entries that learning may change, in row-major order; `None`: all of them.
     ///
     /// A covariance matrix is free or fixed as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free: Option<Vec<bool>>,
-    /// Groups of entries of the first axis (states) that share their values.
+    /// Groups of entries of the first axis (states) that share their values; fixed entries keep
+    /// their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tied: Vec<Vec<usize>>,
+}
+
+fn default_trainable() -> bool {
+    true
 }
 
 impl Default for ParamProperties {
@@ -74,6 +81,13 @@ impl Properties {
                     ));
                 }
             }
+            if !property.tied.is_empty() && (spec.state_axes == 0 || spec.is_one_block()) {
+                return Err(Error::argument(
+                    format!("props.{}.tied", spec.path),
+                    "ties within values that the states share or that form one distribution",
+                    "ties between states that each have their own values",
+                ));
+            }
             let mut seen = vec![false; spec.shape.first().copied().unwrap_or(0)];
             for &state in property.tied.iter().flatten() {
                 if state >= seen.len() || std::mem::replace(&mut seen[state], true) {
@@ -81,6 +95,18 @@ impl Properties {
                         format!("props.{}.tied", spec.path),
                         format!("index {state} out of range or twice"),
                         format!("disjoint groups of indices below {}", seen.len()),
+                    ));
+                }
+            }
+            let stride = size / seen.len().max(1);
+            for masks in [&property.free, &spec.support].into_iter().flatten() {
+                let mask = |state: usize| &masks[state * stride..(state + 1) * stride];
+                let differ = |group: &Vec<usize>| group.iter().any(|s| mask(*s) != mask(group[0]));
+                if let Some(group) = property.tied.iter().find(|group| differ(group)) {
+                    return Err(Error::argument(
+                        format!("props.{}.tied", spec.path),
+                        format!("entries {group:?} with different fixed values or supports"),
+                        "tied entries with the same pattern",
                     ));
                 }
             }

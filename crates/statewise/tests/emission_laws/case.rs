@@ -22,8 +22,8 @@ pub(crate) struct Case {
     pub(crate) augmented: bool,
     /// Whether rows may have gaps in single groups.
     pub(crate) gaps: bool,
-    /// Values that differ by a multiple of it are the same (2π for angles).
-    pub(crate) period: Option<f64>,
+    /// Columns with angles: values that differ by 2π are the same.
+    pub(crate) circular: Vec<usize>,
     /// Rows outside the domain.
     pub(crate) bad_rows: Vec<Vec<f64>>,
     /// Fields of `json` with values that must be refused.
@@ -54,7 +54,7 @@ impl Case {
     /// A case without special traits.
     pub(crate) fn new(json: Value, params: Vec<Array>, groups: Vec<Group>) -> Self {
         let (bad_rows, bad_fields) = (vec![], vec![]);
-        Case { json, params, groups, augmented: false, gaps: true, period: None, bad_rows, bad_fields }
+        Case { json, params, groups, augmented: false, gaps: true, circular: vec![], bad_rows, bad_fields }
     }
 
     pub(crate) fn spec(&self) -> EmissionSpec {

@@ -3,6 +3,10 @@
 #[macro_use]
 mod laws;
 mod case;
+mod density;
+mod learning;
 
+mod boundaries;
+mod channels;
 mod counts;
 mod gaussian;

@@ -75,6 +75,10 @@ impl Emission for LinearAutoregressive {
         self.input_dim
     }
 
+    fn num_lags(&self) -> usize {
+        self.num_lags
+    }
+
     fn schema(&self) -> Vec<ParamSpec> {
         self.regression().schema()
     }

@@ -5,10 +5,21 @@
 //! over rows, sequences, threads and machines), and maximises or differentiates the expected
 //! complete log-likelihood as a function of those statistics.
 
+mod bernoulli;
+mod categorical;
 mod categorical_regression;
+mod channels;
+mod circular;
+mod class_probs;
+mod column_view;
 mod conjugate;
+mod count_table;
 mod diagonal_gaussian;
 mod diagonal_gaussian_mixture;
+mod entrywise;
+mod exponential;
+mod gamma;
+mod gamma_shape;
 mod gaussian;
 mod gaussian_mixture;
 mod gaussians;
@@ -17,38 +28,54 @@ mod independents;
 mod label_regression;
 mod linear_autoregressive;
 mod linear_regression;
+mod log_normal;
 mod logistic_regression;
 mod low_rank_gaussian;
 mod mixture;
 mod moments;
+mod multinomial;
+mod negative_binomial;
 mod poisson;
+mod priors;
 mod regression;
 mod shared_covariance_gaussian;
 mod spec;
 mod spherical_gaussian;
 mod student_t;
 mod variance_floor;
+mod von_mises;
+mod zero_inflated_poisson;
 
 use std::fmt::Debug;
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
 
+pub use bernoulli::Bernoulli;
+pub use categorical::Categorical;
 pub use categorical_regression::CategoricalRegression;
+pub use channels::Channels;
 pub use diagonal_gaussian::DiagonalGaussian;
 pub use diagonal_gaussian_mixture::DiagonalGaussianMixture;
+pub use exponential::Exponential;
+pub use gamma::Gamma;
 pub use gaussian::Gaussian;
 pub use gaussian_mixture::GaussianMixture;
 pub use hyper::ScalarOrArray;
 pub use linear_autoregressive::LinearAutoregressive;
 pub use linear_regression::LinearRegression;
+pub use log_normal::LogNormal;
 pub use logistic_regression::LogisticRegression;
 pub use low_rank_gaussian::LowRankGaussian;
+pub use multinomial::Multinomial;
+pub use negative_binomial::NegativeBinomial;
 pub use poisson::Poisson;
 pub use shared_covariance_gaussian::SharedCovarianceGaussian;
 pub use spec::EmissionSpec;
 pub use spherical_gaussian::SphericalGaussian;
 pub use student_t::StudentT;
+pub use von_mises::VonMises;
+pub use zero_inflated_poisson::ZeroInflatedPoisson;
 
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
@@ -66,6 +93,11 @@ pub trait Emission: Debug + Send + Sync {
 
     /// U, the dimension of the inputs that the family reads; 0 if it reads none.
     fn input_dim(&self) -> usize {
+        0
+    }
+
+    /// Number of rows before y_t that its density reads.
+    fn num_lags(&self) -> usize {
         0
     }
 
@@ -120,6 +152,12 @@ pub trait Emission: Debug + Send + Sync {
     /// Draws parameters from the prior, or from a vague stand-in where there is none.
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array>;
 
+    /// Appends the coordinates in which rows are clustered: the row itself, unless distances between
+    /// rows mean nothing (labels) or wrap around (angles). NaN where an entry is missing.
+    fn features(&self, row: &[f64], out: &mut Vec<f64>) {
+        out.extend_from_slice(row);
+    }
+
     /// Starts from data: clusters rows into states, then maximises given the clusters.
     ///
     /// # Errors
@@ -130,7 +168,7 @@ pub trait Emission: Debug + Send + Sync {
 }
 
 /// Parameters made ready for densities, statistics and draws.
-pub trait Prepared: Sync {
+pub trait Prepared: Send + Sync {
     /// Writes log p(y_t | z_t = k) for the steps, shape \[len, K\]; missing entries integrated out.
     fn log_likelihoods(&self, sequence: &Sequence<'_>, steps: Range<usize>, out: &mut [f64]);
 
@@ -203,12 +241,26 @@ pub enum Maximised {
 /// Clusters the complete rows by k-means, takes the clusters as responsibilities and maximises.
 pub(crate) fn cluster_and_maximise<E: Emission + ?Sized>(
     emission: &E,
-    mut params: Vec<Array>,
+    params: Vec<Array>,
     data: &Dataset<'_>,
     rng: &mut ChaCha8Rng,
 ) -> Result<Vec<Array>> {
+    maximise_clusters(emission, params, data, 1.0, rng)
+}
+
+/// As [`cluster_and_maximise`], with rows that belong to their cluster by `certainty` and to any
+/// state by the rest: so a cluster of equal rows is no spike where no prior prevents it.
+pub(crate) fn maximise_clusters<E: Emission + ?Sized>(
+    emission: &E,
+    mut params: Vec<Array>,
+    data: &Dataset<'_>,
+    certainty: f64,
+    rng: &mut ChaCha8Rng,
+) -> Result<Vec<Array>> {
     let k = emission.num_states();
-    let labels = crate::learn::kmeans(data.rows(), data.width(), k, rng)?.labels;
+    let mut features = Vec::with_capacity(data.rows().len());
+    data.rows().chunks_exact(data.width()).for_each(|row| emission.features(row, &mut features));
+    let labels = crate::learn::kmeans(&features, features.len() / data.num_rows(), k, rng)?.labels;
     let properties = vec![ParamProperties::default(); params.len()];
     let mut stats = vec![0.0; emission.num_stats()];
     {
@@ -219,7 +271,8 @@ pub(crate) fn cluster_and_maximise<E: Emission + ?Sized>(
             for (row, t) in gamma.chunks_exact_mut(k).zip(range.clone()) {
                 // A row with a gap is left out: it would be completed by a draw from the prior.
                 if let Some(label) = labels[t] {
-                    row[label] = 1.0;
+                    row.fill((1.0 - certainty) / k as f64);
+                    row[label] += certainty;
                 }
             }
             prepared.accumulate(&data.sequence(n), 0..range.len(), &gamma, &mut stats);

@@ -5,10 +5,12 @@
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Gamma as GammaDraw, Poisson as PoissonDraw};
+use rand_distr::{Distribution, Poisson as PoissonDraw};
 use serde::{Deserialize, Serialize};
-use statewise_kernels::math::ln_gamma;
 
+use super::count_table::{CountDensity, CountTable};
+use super::entrywise::Grid;
+use super::priors::{GammaPrior, ratio, xlogy};
 use super::{Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size};
 use crate::data::Sequence;
 use crate::error::Result;
@@ -30,19 +32,32 @@ pub struct Poisson {
     pub emission_prior_rate: f64,
 }
 
-fn default_concentration() -> f64 {
+pub(super) fn default_concentration() -> f64 {
     1.1
 }
 
-fn default_rate() -> f64 {
+pub(super) fn default_rate() -> f64 {
     0.1
 }
 
 /// Statistics: Σ_t γ_t(k) over rows where y_td is present, then Σ_t γ_t(k) y_td, both \[K, D\].
 struct PreparedPoisson<'a> {
-    family: &'a Poisson,
+    table: CountTable<PoissonDensity<'a>>,
+}
+
+struct PoissonDensity<'a> {
     rates: &'a [f64],
     log_rates: Vec<f64>,
+}
+
+impl Poisson {
+    fn grid(&self) -> Grid {
+        Grid { num_states: self.num_states, dim: self.emission_dim }
+    }
+
+    fn prior(&self) -> GammaPrior {
+        GammaPrior { shape: self.emission_prior_concentration, rate: self.emission_prior_rate }
+    }
 }
 
 impl Emission for Poisson {
@@ -55,7 +70,7 @@ impl Emission for Poisson {
     }
 
     fn schema(&self) -> Vec<ParamSpec> {
-        let shape = [self.num_states, self.emission_dim];
+        let shape = self.grid().shape();
         vec![ParamSpec::new("emissions.rates", "emission_rates", &shape, Constraint::Positive)]
     }
 
@@ -67,44 +82,42 @@ impl Emission for Poisson {
     }
 
     fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        check_entries(rows, self.emission_dim, "a whole number of at least 0", |y| {
-            y >= 0.0 && y.fract() == 0.0
-        })
+        check_counts(rows, self.emission_dim)
     }
 
     fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
         let rates = params[0].values();
         let log_rates = rates.iter().map(|rate| rate.ln()).collect();
-        Ok(Box::new(PreparedPoisson { family: self, rates, log_rates }))
+        let density = PoissonDensity { rates, log_rates };
+        Ok(Box::new(PreparedPoisson { table: CountTable::new(self.grid(), density) }))
     }
 
     fn num_stats(&self) -> usize {
-        2 * self.num_states * self.emission_dim
+        2 * self.grid().len()
     }
 
     fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64 {
-        let (weights, counts) = stats.split_at(stats.len() / 2);
-        let term =
-            |((rate, n), s): ((&f64, &f64), &f64)| if *s > 0.0 { s * rate.ln() } else { 0.0 } - n * rate;
-        params[0].values().iter().zip(weights).zip(counts).map(term).sum()
+        let term = |(i, rate): (usize, &f64)| {
+            let [weight, count] = self.grid().at(stats, i);
+            xlogy(count, *rate) - weight * rate
+        };
+        params[0].values().iter().enumerate().map(term).sum()
     }
 
     fn expected_log_prob_gradient(&self, params: &[Array], stats: &[f64], gradient: &mut [Array]) {
-        let (weights, counts) = stats.split_at(stats.len() / 2);
         for (i, (g, rate)) in gradient[0].values_mut().iter_mut().zip(params[0].values()).enumerate() {
-            *g += counts[i] / rate - weights[i];
+            let [weight, count] = self.grid().at(stats, i);
+            *g += ratio(count, *rate) - weight;
         }
     }
 
     fn log_prior(&self, params: &[Array]) -> f64 {
-        let (a, b) = (self.emission_prior_concentration, self.emission_prior_rate);
-        let constant = a * b.ln() - ln_gamma(a);
-        params[0].values().iter().map(|rate| constant + (a - 1.0) * rate.ln() - b * rate).sum()
+        params[0].values().iter().map(|rate| self.prior().log_density(*rate)).sum()
     }
 
     fn log_prior_gradient(&self, params: &[Array], gradient: &mut [Array]) {
         for (g, rate) in gradient[0].values_mut().iter_mut().zip(params[0].values()) {
-            *g += (self.emission_prior_concentration - 1.0) / rate - self.emission_prior_rate;
+            *g += self.prior().slope(*rate);
         }
     }
 
@@ -116,80 +129,63 @@ impl Emission for Poisson {
         if !step.moves(0) {
             return Maximised::Done { repairs: 0 };
         }
-        let (extra_count, extra_weight) = if step.prior {
-            (self.emission_prior_concentration - 1.0, self.emission_prior_rate)
-        } else {
-            (0.0, 0.0)
-        };
-        let (weights, counts) = step.stats.split_at(step.stats.len() / 2);
+        let prior = if step.prior { self.prior() } else { GammaPrior::FLAT };
         let mut repairs = 0;
         for (i, rate) in params[0].values_mut().iter_mut().enumerate() {
-            let (count, weight) = (extra_count + counts[i], extra_weight + weights[i]);
-            if count > 0.0 && weight > 0.0 {
-                *rate = count / weight;
-            } else if weight > 0.0 {
-                // A state that saw only zeros: its likelihood rises as the rate falls to zero.
-                *rate = rate.min(1e-10);
-                repairs += 1;
-            } else {
-                repairs += 1;
-            }
+            let [weight, count] = self.grid().at(step.stats, i);
+            repairs += prior.mode(count, weight, rate);
         }
         Maximised::Done { repairs }
     }
 
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
-        let shape = [self.num_states, self.emission_dim];
-        let prior = GammaDraw::new(self.emission_prior_concentration, 1.0 / self.emission_prior_rate);
-        let draw = |_| prior.map_or(1.0, |p| p.sample(rng)).max(1e-10);
-        vec![Array::new(&shape, (0..shape[0] * shape[1]).map(draw).collect())]
+        let draws = (0..self.grid().len()).map(|_| self.prior().draw(rng)).collect();
+        vec![Array::new(&self.grid().shape(), draws)]
+    }
+}
+
+impl CountDensity for PoissonDensity<'_> {
+    fn log_prob(&self, i: usize, y: f64, log_factorial: f64) -> f64 {
+        y * self.log_rates[i] - self.rates[i] - log_factorial
     }
 }
 
 impl Prepared for PreparedPoisson<'_> {
     fn log_likelihoods(&self, sequence: &Sequence<'_>, steps: Range<usize>, out: &mut [f64]) {
-        let dim = self.family.emission_dim;
-        let rows = sequence.emission_rows(steps).chunks_exact(dim);
-        for (row, out) in rows.zip(out.chunks_exact_mut(self.family.num_states)) {
-            out.fill(0.0);
-            for (d, y) in row.iter().enumerate().filter(|(_, y)| !y.is_nan()) {
-                let log_factorial = ln_gamma(y + 1.0);
-                for (k, out) in out.iter_mut().enumerate() {
-                    let i = k * dim + d;
-                    *out += y * self.log_rates[i] - self.rates[i] - log_factorial;
-                }
-            }
-        }
+        self.table.log_likelihoods(sequence.emission_rows(steps), out);
+    }
+
+    fn scaled_likelihoods(
+        &self,
+        sequence: &Sequence<'_>,
+        steps: Range<usize>,
+        out: &mut [f64],
+        shift: &mut [f64],
+    ) {
+        self.table.scaled_likelihoods(sequence.emission_rows(steps), out, shift);
     }
 
     fn accumulate(&self, sequence: &Sequence<'_>, steps: Range<usize>, gamma: &[f64], stats: &mut [f64]) {
-        let dim = self.family.emission_dim;
-        let (weights, counts) = stats.split_at_mut(stats.len() / 2);
-        let rows = sequence.emission_rows(steps).chunks_exact(dim);
-        for (row, gamma) in rows.zip(gamma.chunks_exact(self.family.num_states)) {
-            for (d, y) in row.iter().enumerate().filter(|(_, y)| !y.is_nan()) {
-                for (k, gamma) in gamma.iter().enumerate() {
-                    weights[k * dim + d] += gamma;
-                    counts[k * dim + d] += gamma * y;
-                }
-            }
-        }
+        self.table.grid.accumulate(sequence.emission_rows(steps), gamma, stats, |y| y, |_, y| [1.0, *y]);
     }
 
     fn sample(&self, state: usize, _: &Sequence<'_>, _: usize, rng: &mut ChaCha8Rng, out: &mut [f64]) {
-        let dim = self.family.emission_dim;
-        for (out, rate) in out.iter_mut().zip(&self.rates[state * dim..]) {
-            *out = PoissonDraw::new(*rate).map_or(0.0, |p| p.sample(rng));
-        }
+        let rates = &self.table.density.rates[state * self.table.grid.dim..];
+        out.iter_mut().zip(rates).for_each(|(out, rate)| *out = draw_poisson(*rate, rng));
     }
 
     fn moments(&self, state: usize, _: &Sequence<'_>, _: usize, mean: &mut [f64], cov: &mut [f64]) {
-        let dim = self.family.emission_dim;
-        cov.fill(0.0);
-        for d in 0..dim {
-            let rate = self.rates[state * dim + d];
-            mean[d] = rate;
-            cov[d * dim + d] = rate;
-        }
+        let rates = self.table.density.rates;
+        self.table.grid.moments(state, mean, cov, |i| (rates[i], rates[i]));
     }
+}
+
+/// Checks that entries are counts.
+pub(super) fn check_counts(rows: &[f64], width: usize) -> Result<()> {
+    check_entries(rows, width, "a whole number of at least 0", |y| y >= 0.0 && y.fract() == 0.0)
+}
+
+/// Draws a count; 0 for a rate that is 0.
+pub(super) fn draw_poisson(rate: f64, rng: &mut ChaCha8Rng) -> f64 {
+    PoissonDraw::new(rate).map_or(0.0, |p| p.sample(rng))
 }

@@ -60,7 +60,8 @@ impl Emission for SharedCovarianceGaussian {
         let (k, d) = (self.num_states, self.emission_dim);
         vec![
             ParamSpec::new("emissions.means", "emission_means", &[k, d], Constraint::Real),
-            ParamSpec::new("emissions.cov", "emission_covariance", &[d, d], Constraint::PositiveDefinite),
+            ParamSpec::new("emissions.cov", "emission_covariance", &[d, d], Constraint::PositiveDefinite)
+                .with_state_axes(0),
         ]
     }
 

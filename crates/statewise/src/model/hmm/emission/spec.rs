@@ -3,43 +3,94 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CategoricalRegression, DiagonalGaussian, DiagonalGaussianMixture, Emission, Gaussian, GaussianMixture,
-    LinearAutoregressive, LinearRegression, LogisticRegression, LowRankGaussian, Poisson,
-    SharedCovarianceGaussian, SphericalGaussian, StudentT,
+    Bernoulli, Categorical, CategoricalRegression, Channels, DiagonalGaussian, DiagonalGaussianMixture,
+    Emission, Exponential, Gamma, Gaussian, GaussianMixture, LinearAutoregressive, LinearRegression,
+    LogNormal, LogisticRegression, LowRankGaussian, Multinomial, NegativeBinomial, Poisson,
+    SharedCovarianceGaussian, SphericalGaussian, StudentT, VonMises, ZeroInflatedPoisson,
 };
 use crate::error::Result;
 
-/// An emission family with its sizes and hyper-parameters, without parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "family", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum EmissionSpec {
-    /// Vectors with a full covariance matrix per state.
-    Gaussian(Gaussian),
-    /// Vectors of independent entries.
-    DiagonalGaussian(DiagonalGaussian),
-    /// Vectors with a diagonal plus low-rank covariance per state.
-    LowRankGaussian(LowRankGaussian),
-    /// Vectors with one covariance matrix for all states.
-    SharedCovarianceGaussian(SharedCovarianceGaussian),
-    /// Vectors with one variance per state.
-    SphericalGaussian(SphericalGaussian),
-    /// Vectors with heavy tails.
-    StudentT(StudentT),
-    /// Vectors from a mixture of Gaussians per state.
-    GaussianMixture(GaussianMixture),
-    /// Vectors from a mixture of Gaussians with independent entries per state.
-    DiagonalGaussianMixture(DiagonalGaussianMixture),
-    /// Vectors with a mean linear in the inputs.
-    LinearRegression(LinearRegression),
-    /// Vectors with a mean linear in the vectors before.
-    LinearAutoregressive(LinearAutoregressive),
-    /// A binary label by logistic regression on the inputs.
-    LogisticRegression(LogisticRegression),
+/// Declares the enum of families, and what follows from the list alone.
+macro_rules! families {
+    ($($(#[$doc:meta])* $family:ident,)+) => {
+        /// An emission family with its sizes and hyper-parameters, without parameters.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "family", rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum EmissionSpec {
+            $($(#[$doc])* $family($family),)+
+        }
+
+        impl EmissionSpec {
+            fn into_family(self) -> Box<dyn Emission> {
+                match self {
+                    $(EmissionSpec::$family(family) => Box::new(family),)+
+                }
+            }
+
+            /// The family, unchecked.
+            pub(super) fn family(&self) -> &dyn Emission {
+                match self {
+                    $(EmissionSpec::$family(family) => family,)+
+                }
+            }
+        }
+
+        $(impl From<$family> for EmissionSpec {
+            fn from(family: $family) -> Self {
+                EmissionSpec::$family(family)
+            }
+        })+
+    };
+}
+
+families! {
+    /// Independent binary entries.
+    Bernoulli,
+    /// Independent labels.
+    Categorical,
     /// A label by multinomial regression on the inputs.
-    CategoricalRegression(CategoricalRegression),
+    CategoricalRegression,
+    /// A product of families over columns.
+    Channels,
+    /// Vectors of independent entries.
+    DiagonalGaussian,
+    /// Vectors from a mixture of Gaussians with independent entries per state.
+    DiagonalGaussianMixture,
+    /// Waiting times.
+    Exponential,
+    /// Positive numbers with a shape and a rate.
+    Gamma,
+    /// Vectors with a full covariance matrix per state.
+    Gaussian,
+    /// Vectors from a mixture of Gaussians per state.
+    GaussianMixture,
+    /// Vectors with a mean linear in the vectors before.
+    LinearAutoregressive,
+    /// Vectors with a mean linear in the inputs.
+    LinearRegression,
+    /// Positive numbers whose logarithms are normal.
+    LogNormal,
+    /// A binary label by logistic regression on the inputs.
+    LogisticRegression,
+    /// Vectors with a diagonal plus low-rank covariance per state.
+    LowRankGaussian,
+    /// Counts of classes among a number of trials.
+    Multinomial,
+    /// Counts that vary more than Poisson counts.
+    NegativeBinomial,
     /// Independent counts.
-    Poisson(Poisson),
+    Poisson,
+    /// Vectors with one covariance matrix for all states.
+    SharedCovarianceGaussian,
+    /// Vectors with one variance per state.
+    SphericalGaussian,
+    /// Vectors with heavy tails.
+    StudentT,
+    /// Angles.
+    VonMises,
+    /// Counts with extra zeros.
+    ZeroInflatedPoisson,
 }
 
 impl EmissionSpec {
@@ -48,22 +99,13 @@ impl EmissionSpec {
     /// # Errors
     /// The first hyper-parameter that is out of range.
     pub fn build(&self) -> Result<Box<dyn Emission>> {
-        let family: Box<dyn Emission> = match self.clone() {
-            EmissionSpec::Gaussian(family) => Box::new(family),
-            EmissionSpec::DiagonalGaussian(family) => Box::new(family),
-            EmissionSpec::LowRankGaussian(family) => Box::new(family),
-            EmissionSpec::SharedCovarianceGaussian(family) => Box::new(family),
-            EmissionSpec::SphericalGaussian(family) => Box::new(family),
-            EmissionSpec::StudentT(family) => Box::new(family),
-            EmissionSpec::GaussianMixture(family) => Box::new(family),
-            EmissionSpec::DiagonalGaussianMixture(family) => Box::new(family),
-            EmissionSpec::LinearRegression(family) => Box::new(family),
-            EmissionSpec::LinearAutoregressive(family) => Box::new(family),
-            EmissionSpec::LogisticRegression(family) => Box::new(family),
-            EmissionSpec::CategoricalRegression(family) => Box::new(family),
-            EmissionSpec::Poisson(family) => Box::new(family),
-        };
+        let family = self.clone().into_family();
         family.check_hyperparameters()?;
         Ok(family)
+    }
+
+    /// K.
+    pub fn num_states(&self) -> usize {
+        self.family().num_states()
     }
 }

@@ -1,0 +1,128 @@
+"""The instances: data, operations, reference answers, targets, and who can run what.
+
+Operations
+  loglik   marginal log-likelihood only
+  filter   filtered probabilities of every step, kept
+  smooth   smoothed probabilities of every step, kept
+  viterbi  most likely states of every sequence
+  em20     20 EM iterations without priors from the `*_init` values, by the library's fit function
+
+Answers: `loglik`; `weight` = sum over t and k of k p(z_t = k | ...); `path_sum` and `path_log_joint` of the
+Viterbi paths; `loglik_after` = log-likelihood of the parameters after the 20th update. The references were
+agreed on by numba_ref, hmmlearn and Dynamax; `filter` by Dynamax alone.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+import data
+
+TOLERANCE = 1e-9
+"""Largest relative difference from the reference answer that counts as agreement."""
+
+COLD_START_TARGET_S = 0.4
+"""Most seconds statewise may need to import and run its small example in a fresh process."""
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One data set with the operations timed on it."""
+
+    workload: str
+    name: str
+    make: Callable[[], data.Data]
+    fingerprint: str
+    answers: dict[str, dict[str, float]]  # operation -> reference answers
+    targets: dict[str, float] = field(default_factory=dict)  # operation -> fastest peer / statewise, at least
+    quick: bool = False
+
+
+def _forward_backward(loglik: float, filtered: float, smoothed: float) -> dict[str, dict[str, float]]:
+    return {
+        "loglik": {"loglik": loglik},
+        "filter": {"loglik": loglik, "weight": filtered},
+        "smooth": {"loglik": loglik, "weight": smoothed},
+    }
+
+
+def _viterbi(path_sum: int, path_log_joint: float) -> dict[str, dict[str, float]]:
+    return {"viterbi": {"path_sum": path_sum, "path_log_joint": path_log_joint}}
+
+
+def _em(loglik_after: float) -> dict[str, dict[str, float]]:
+    return {"em20": {"loglik_after": loglik_after}}
+
+
+_K3_LONG = partial(data.gaussian_hmm, 3, 2, [100_000])
+_K16_LONG = partial(data.gaussian_hmm, 16, 8, [100_000])
+_K64_LONG = partial(data.gaussian_hmm, 64, 8, [20_000])
+_K3_ONE = partial(data.gaussian_hmm, 3, 2, [1000])
+_K3_BATCH = partial(data.gaussian_hmm, 3, 2, [1000] * 200)
+_K16_BATCH = partial(data.gaussian_hmm, 16, 8, [1000] * 100)
+
+INSTANCES = [
+    Instance("W1", "gauss_k3_e2_t1e5", _K3_LONG, "e808e3cb3187",
+             _forward_backward(-311861.2942, 127123.134128, 126926.757608), {"smooth": 3}, quick=True),
+    Instance("W1", "gauss_k16_e8_t1e5", _K16_LONG, "91d5206d80f1",
+             _forward_backward(-1254441.68539, 709808.443934, 709507.70047), {"smooth": 8}),
+    Instance("W1", "gauss_k64_e8_t2e4", _K64_LONG, "387a60187a68",
+             _forward_backward(-254945.512749, 643164.67208, 643081.713446), {"smooth": 8}),
+    Instance("W1", "cat_k8_v50_t1e6", partial(data.categorical_hmm, 8, 50, 1_000_000), "8004a4e0c6c8",
+             _forward_backward(-3504500.84337, 3449201.43003, 3449121.18612), {"smooth": 4}),
+    Instance("W2", "em_k3_e2_1x1000", _K3_ONE, "b91c85240298", _em(-3147.30357261), quick=True),
+    Instance("W2", "em_k3_e2_200x1000", _K3_BATCH, "460eaee2d626", _em(-625486.255451), {"em20": 6}),
+    Instance("W2", "em_k16_e8_100x1000", _K16_BATCH, "e512acce1aac", _em(-1254282.93956), {"em20": 8}),
+    Instance("W2b", "vit_k3_e2_1x1000", _K3_ONE, "b91c85240298",
+             _viterbi(1437, -3155.91166717), {"viterbi": 3}, quick=True),
+    Instance("W2b", "vit_k3_e2_200x1000", _K3_BATCH, "460eaee2d626",
+             _viterbi(253964, -625777.191297), {"viterbi": 3}, quick=True),
+    Instance("W2b", "vit_k16_e8_100x1000", _K16_BATCH, "e512acce1aac",
+             _viterbi(700055, -1254873.24274), {"viterbi": 4}),
+    Instance("W2b", "vit_k16_e8_t1e5", _K16_LONG, "91d5206d80f1",
+             _viterbi(709429, -1254522.52354), {"viterbi": 4}),
+    Instance("W2b", "vit_k64_e8_t2e4", _K64_LONG, "387a60187a68",
+             _viterbi(643058, -254995.017459), {"viterbi": 4}),
+    Instance("W2c", "ragged_k3_e2_200seq", data.ragged_gaussian_hmm, "6b8a166d929f",
+             {"loglik": {"loglik": -720526.421289},
+              "smooth": {"loglik": -720526.421289, "weight": 204693.341698},
+              **_em(-720517.626168)}, {"em20": 10}),
+]
+
+COLD_START = ("import", "example")
+"""Operations of W10: whole fresh processes that import the library, and that also run its small example."""
+
+LIBRARIES: dict[str, dict[str, tuple[str, ...]]] = {
+    "statewise": {
+        "W1": ("loglik", "filter", "smooth"), "W2": ("em20",), "W2b": ("viterbi",),
+        "W2c": ("loglik", "smooth", "em20"), "W10": COLD_START,
+    },
+    "dynamax": {
+        "W1": ("loglik", "filter", "smooth"), "W2": ("em20",), "W2b": ("viterbi",),
+        "W10": COLD_START,
+    },
+    "dynamax:step-jitted-once": {"W2": ("em20",)},
+    "dynamax:loop": {"W2c": ("loglik",)},
+    "dynamax:padded": {"W2c": ("loglik", "smooth")},
+    "hmmlearn": {
+        "W1": ("loglik", "smooth"), "W2": ("em20",), "W2b": ("viterbi",),
+        "W2c": ("loglik", "smooth", "em20"), "W10": COLD_START,
+    },
+    "numba_ref": {
+        "W1": ("loglik", "smooth"), "W2": ("em20",), "W2b": ("viterbi",), "W2c": ("loglik", "smooth", "em20"),
+    },
+}
+"""Library, or library:variant -> workload -> operations. numba_ref is a yardstick, not a peer."""
+
+
+def by_name(name: str) -> Instance:
+    """Returns the instance with this name."""
+    return next(instance for instance in INSTANCES if instance.name == name)
+
+
+def worst_relative_error(answer: dict[str, float], reference: dict[str, float]) -> float:
+    """Returns the largest relative difference between an answer and the reference, NaN if any answer is NaN."""
+    return float(np.max([abs(answer[key] - value) / abs(value) for key, value in reference.items()]))

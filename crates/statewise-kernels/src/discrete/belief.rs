@@ -1,0 +1,194 @@
+//! The forward pass's running state, and the step that is exact for any likelihoods.
+//!
+//! p(z_t = k, y_{1:t}) = α(k) · 2^exponent · exp(shift)
+//!
+//! α is left unnormalised between steps; its scale is only ever changed by powers of two, which is
+//! exact, so normalised results do not depend on when that happened. A state whose weight is too
+//! small beside the others for a double is *faint*: its α is 0 and its weight is kept as a
+//! logarithm, so that nothing is lost when later observations favour it.
+
+use super::ChainError;
+use super::lanes::{self, padded};
+use super::log_space::log_combine_rows;
+use super::workspace::grow;
+use crate::math::{exp_slice, ln_slice};
+
+/// States below this log-weight relative to the largest are faint.
+const FAINT: f64 = -600.0;
+
+/// α, its scale and the evidence so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Belief {
+    /// α(k), padded with zeros.
+    pub(super) alpha: Vec<f64>,
+    /// Scratch of the same size.
+    pub(super) next: Vec<f64>,
+    /// Σ_k α(k).
+    pub(super) sum: f64,
+    /// Power of two that α lacks.
+    pub(super) exponent: i64,
+    /// Σ_t shift_t.
+    pub(super) shift: Compensated,
+    /// ln of the weights of faint states relative to α, −∞ for all others.
+    pub(super) log_faint: Vec<f64>,
+    /// Whether any state is faint.
+    pub(super) any_faint: bool,
+    /// Scratch of the careful step.
+    log_weight: Vec<f64>,
+    log_alpha: Vec<f64>,
+}
+
+impl Belief {
+    /// Forgets everything; the next step is the first.
+    pub(super) fn reset(&mut self, num_states: usize) {
+        for buffer in [&mut self.alpha, &mut self.next] {
+            buffer.clear();
+            buffer.resize(padded(num_states), 0.0);
+        }
+        self.log_faint.clear();
+        self.log_faint.resize(num_states, f64::NEG_INFINITY);
+        grow(&mut self.log_weight, num_states);
+        grow(&mut self.log_alpha, num_states);
+        self.sum = 1.0;
+        self.exponent = 0;
+        self.shift = Compensated::default();
+        self.any_faint = false;
+    }
+
+    /// log p(y_{1:t}).
+    pub(super) fn marginal_loglik(&self) -> f64 {
+        let scale = self.exponent as f64 * std::f64::consts::LN_2;
+        self.shift.value() + (self.sum.ln() + scale)
+    }
+
+    /// ln of the factor that α lacks.
+    pub(super) fn log_scale(&self) -> f64 {
+        self.shift.value() + self.exponent as f64 * std::f64::consts::LN_2
+    }
+
+    /// Makes every faint state impossible; right after a matrix that [`mixes`](super::matrix::mixes).
+    pub(super) fn drop_faint(&mut self) {
+        if self.any_faint {
+            self.log_faint.fill(f64::NEG_INFINITY);
+            self.any_faint = false;
+        }
+    }
+
+    /// One step by logarithms: exact however far apart the likelihoods are.
+    ///
+    /// * `log_a` – ln A of the step into z_t, \[K, K\]; `None` at the first, where `initial` is used.
+    /// * `log_b` – log b_t(k), \[K\].
+    /// * `filtered`, `predicted` – out, \[K\].
+    ///
+    /// The shift is that of the best reachable state, so that π = (1, 0), A = I, log b_2 =
+    /// (−800, 0) has evidence −800. O(K²) time.
+    pub(super) fn careful_step(
+        &mut self,
+        t: usize,
+        initial: &[f64],
+        log_a: Option<&[f64]>,
+        log_b: &[f64],
+        filtered: &mut [f64],
+        predicted: Option<&mut [f64]>,
+    ) -> Result<(), ChainError> {
+        let num_states = log_b.len();
+        if log_b.iter().any(|x| x.is_nan() || *x == f64::INFINITY) {
+            return Err(ChainError::InvalidLikelihood { t });
+        }
+        self.log_predict(initial, log_a);
+        if let Some(predicted) = predicted {
+            for (out, weight) in predicted.iter_mut().zip(&self.log_weight) {
+                *out = weight.exp() / self.sum;
+            }
+        }
+        let mut best = f64::NEG_INFINITY;
+        for (weight, log_b) in self.log_weight.iter_mut().zip(log_b) {
+            *weight += log_b;
+            best = best.max(*weight);
+        }
+        if best == f64::NEG_INFINITY || best.is_nan() {
+            return Err(ChainError::UnexplainedObservation { t, num_states });
+        }
+        self.any_faint = false;
+        for (out, weight) in filtered.iter_mut().zip(&mut self.log_weight) {
+            *weight -= best;
+            *out = *weight;
+        }
+        exp_slice(filtered);
+        self.any_faint = false;
+        for k in 0..num_states {
+            let weight = self.log_weight[k];
+            let faint = weight < FAINT && weight > f64::NEG_INFINITY;
+            self.any_faint |= faint;
+            self.log_faint[k] = if faint { weight } else { f64::NEG_INFINITY };
+            self.alpha[k] = if faint { 0.0 } else { filtered[k] };
+        }
+        self.shift.add(best);
+        self.sum = lanes::sum(&self.alpha);
+        let scale = 1.0 / self.sum;
+        filtered.iter_mut().for_each(|x| *x *= scale);
+        Ok(())
+    }
+
+    /// Records the states whose weight underflowed in an ordinary step that has just been taken.
+    ///
+    /// * `before` – the exponent before that step; [`log_predict`](Self::log_predict) was called
+    ///   then.
+    pub(super) fn note_faint(&mut self, before: i64, log_b: &[f64], shift: f64) {
+        let rescaled = (self.exponent - before) as f64 * std::f64::consts::LN_2;
+        for (k, log_b) in log_b.iter().enumerate() {
+            let weight = self.log_weight[k] + (log_b - shift) - rescaled;
+            let faint = weight < FAINT && weight > f64::NEG_INFINITY;
+            self.any_faint |= faint;
+            self.log_faint[k] = if faint { weight } else { f64::NEG_INFINITY };
+        }
+    }
+
+    /// ln Σ_i weight(i) A(i, j) into `log_weight`, relative to the scale of α; ln π at the first step.
+    pub(super) fn log_predict(&mut self, initial: &[f64], log_a: Option<&[f64]>) {
+        let num_states = initial.len();
+        let log_weight = &mut self.log_weight[..num_states];
+        let Some(log_a) = log_a else {
+            log_weight.copy_from_slice(initial);
+            return ln_slice(log_weight);
+        };
+        let log_alpha = &mut self.log_alpha[..num_states];
+        log_alpha.copy_from_slice(&self.alpha[..num_states]);
+        ln_slice(log_alpha);
+        for (log_alpha, &log_faint) in log_alpha.iter_mut().zip(&self.log_faint) {
+            if log_faint > f64::NEG_INFINITY {
+                *log_alpha = log_faint;
+            }
+        }
+        log_combine_rows(log_a, log_alpha, &mut self.next[..num_states], log_weight);
+    }
+}
+
+/// A sum that carries its rounding error along.
+///
+/// # Source
+/// Knuth, TAOCP 2, §4.2.2, theorem B (the error of one addition, exactly).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Compensated {
+    pub(super) sum: f64,
+    pub(super) error: f64,
+}
+
+impl Compensated {
+    #[inline(always)]
+    pub(super) fn add(&mut self, x: f64) {
+        let sum = self.sum + x;
+        let rounded = sum - self.sum;
+        self.error += (self.sum - (sum - rounded)) + (x - rounded);
+        self.sum = sum;
+    }
+
+    pub(super) fn value(&self) -> f64 {
+        self.sum + self.error
+    }
+
+    /// What was added since `earlier`.
+    pub(super) fn since(&self, earlier: &Self) -> f64 {
+        (self.sum - earlier.sum) + (self.error - earlier.error)
+    }
+}

@@ -1,0 +1,63 @@
+//! EM on a stream of batches.
+
+use std::sync::Arc;
+
+use numpy::PyArrayDyn;
+use pyo3::prelude::*;
+use statewise::learn::{self, StepSize};
+use statewise::model::hmm;
+
+use crate::convert::{ArraysArg, DataArg, arrays, error, params as to_params, properties};
+use crate::model::Hmm;
+
+/// An online learner with its model.
+#[pyclass]
+pub struct OnlineEm {
+    model: Arc<hmm::Hmm>,
+    learner: learn::OnlineEm,
+}
+
+#[pymethods]
+impl OnlineEm {
+    #[new]
+    #[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", props: "str", step_size: "str", use_priors: "bool", burn_in: "int"))]
+    fn new(
+        model: &Hmm,
+        params: ArraysArg<'_>,
+        props: &str,
+        step_size: &str,
+        use_priors: bool,
+        burn_in: u64,
+    ) -> PyResult<Self> {
+        let properties = properties(props, model.0.schema())?;
+        let step_size: StepSize = serde_json::from_str(step_size).map_err(error)?;
+        let params = to_params(&params);
+        let learner = learn::OnlineEm::new(&*model.0, params, properties, step_size, use_priors, burn_in);
+        Ok(OnlineEm { model: model.0.clone(), learner: learner.map_err(error)? })
+    }
+
+    /// Learns from one batch; answers its log p(y) under the parameters before, and the repairs.
+    #[pyo3(signature = (data: "object") -> "tuple[float, int]")]
+    fn update(&mut self, py: Python<'_>, data: DataArg<'_>) -> PyResult<(f64, usize)> {
+        let data = data.dataset()?;
+        let OnlineEm { model, learner } = self;
+        let update = py.detach(|| learner.update(&**model, &data)).map_err(error)?;
+        Ok((update.marginal_loglik, update.repairs))
+    }
+
+    /// The parameters now.
+    #[pyo3(signature = () -> "list[NDArray[float64]]")]
+    fn params<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyArrayDyn<f64>>> {
+        arrays(py, self.learner.params())
+    }
+
+    #[getter]
+    fn updates(&self) -> u64 {
+        self.learner.updates()
+    }
+
+    #[getter]
+    fn steps_seen(&self) -> f64 {
+        self.learner.steps_seen()
+    }
+}

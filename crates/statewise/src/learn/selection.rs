@@ -1,0 +1,65 @@
+//! Information criteria: how many states the data pay for.
+
+use super::Learnable;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::params::{FreeSpace, Params, Properties};
+
+/// Criteria of one fitted model; smaller is better.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InformationCriteria {
+    /// log p(y | θ), priors left out.
+    pub marginal_loglik: f64,
+    /// p, the number of free parameters: fixed ones do not count, tied ones count once.
+    pub num_parameters: usize,
+    /// n, the number of time steps with any observation, weighted as the sequences are.
+    pub num_observations: f64,
+    /// −2 log p(y | θ) + 2 p.
+    pub aic: f64,
+    /// −2 log p(y | θ) + p log n.
+    pub bic: f64,
+    /// −2 log p(y, ẑ | θ) + p log n with ẑ the most likely path (Viterbi), so that states which the
+    /// data do not tell apart cost something; `None` where the model has no discrete states.
+    pub icl: Option<f64>,
+}
+
+/// Computes AIC, BIC and ICL at `params`.
+///
+/// The criteria presume maximum likelihood: fit with the prior switched off.
+///
+/// # Errors
+/// Parameters, properties or data that do not fit, or a sequence that can't be explained.
+///
+/// # Source
+/// Akaike (1974); Schwarz (1978); Biernacki, Celeux and Govaert (2000), with the classification
+/// likelihood of the most likely path.
+pub fn information_criteria(
+    model: &dyn Learnable,
+    params: &Params,
+    properties: &Properties,
+    data: &Dataset<'_>,
+) -> Result<InformationCriteria> {
+    let params = &super::learner::prepare(model, params, properties, data)?;
+    let marginal_loglik = model.e_step(params, data)?.marginal_loglik;
+    let num_parameters = FreeSpace::new(model.schema(), properties, params).dim();
+    let num_observations = observed_steps(data);
+    let p = num_parameters as f64;
+    let penalty = p * num_observations.ln();
+    let icl = model.classification_log_prob(params, data)?.map(|joint| -2.0 * joint + penalty);
+    Ok(InformationCriteria {
+        marginal_loglik,
+        num_parameters,
+        num_observations,
+        aic: -2.0 * marginal_loglik + 2.0 * p,
+        bic: -2.0 * marginal_loglik + penalty,
+        icl,
+    })
+}
+
+fn observed_steps(data: &Dataset<'_>) -> f64 {
+    let seen = |n: usize| {
+        let rows = data.sequence(n).emissions.chunks_exact(data.width());
+        data.weight(n) * rows.filter(|row| row.iter().any(|y| !y.is_nan())).count() as f64
+    };
+    (0..data.num_sequences()).map(seen).sum()
+}
