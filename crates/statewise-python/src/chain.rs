@@ -92,9 +92,8 @@ pub(crate) fn chain_smoother<'py>(
         predicted: Some(&mut predicted),
         pair_sum: Some(&mut pair_sum),
     };
-    let loglik = py
-        .detach(|| discrete::smooth(&arrays.chain(), &mut Workspace::default(), out))
-        .map_err(error)?;
+    let loglik =
+        py.detach(|| discrete::smooth(&arrays.chain(), &mut Workspace::default(), out)).map_err(error)?;
     let shape = arrays.shape();
     Ok((
         loglik,

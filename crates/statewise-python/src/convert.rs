@@ -75,7 +75,9 @@ pub(crate) fn shaped<'py, T: numpy::Element>(
     debug_assert_eq!(values.len(), shape.iter().product::<usize>());
     match ArrayD::from_shape_vec(IxDyn(shape), values) {
         Ok(array) => array.into_pyarray(py),
-        Err(_) => ArrayD::from_shape_simple_fn(IxDyn(&[0]), || unreachable!("an empty array")).into_pyarray(py),
+        Err(_) => {
+            ArrayD::from_shape_simple_fn(IxDyn(&[0]), || unreachable!("an empty array")).into_pyarray(py)
+        }
     }
 }
 

@@ -30,7 +30,11 @@ pub(crate) fn sample<'py>(
     let block = num_steps * model.0.input_dim();
     if inputs.len() != num_sequences * block {
         let expected = format!("{num_sequences} × {num_steps} rows of dimension {}", model.0.input_dim());
-        return Err(error(statewise::Error::argument("inputs", format!("{} values", inputs.len()), expected)));
+        return Err(error(statewise::Error::argument(
+            "inputs",
+            format!("{} values", inputs.len()),
+            expected,
+        )));
     }
     let (states, emissions) = py
         .detach(|| {
@@ -91,11 +95,7 @@ pub(crate) fn filter<'py>(
     let Filtered { marginal_loglik, filtered_probs, predicted_probs } =
         py.detach(|| model.0.filter(&params, &data)).map_err(error)?;
     let shape = [data.num_rows(), model.0.num_states()];
-    Ok((
-        flat(py, marginal_loglik),
-        shaped(py, filtered_probs, &shape),
-        shaped(py, predicted_probs, &shape),
-    ))
+    Ok((flat(py, marginal_loglik), shaped(py, filtered_probs, &shape), shaped(py, predicted_probs, &shape)))
 }
 
 /// (marginal_loglik [N], filtered_probs, predicted_probs, smoothed_probs [rows, K] each,
@@ -200,9 +200,8 @@ pub(crate) fn posterior_sample<'py>(
     num_samples: usize,
 ) -> PyResult<Vec<States<'py>>> {
     let (params, data) = (to_params(&params), data.dataset()?);
-    let paths = py
-        .detach(|| model.0.posterior_sample(&params, Seed(seed), &data, num_samples))
-        .map_err(error)?;
+    let paths =
+        py.detach(|| model.0.posterior_sample(&params, Seed(seed), &data, num_samples)).map_err(error)?;
     let one = |(n, p): (usize, Vec<u32>)| shaped(py, p, &[num_samples, data.range(n).len()]);
     Ok(paths.into_iter().enumerate().map(one).collect())
 }

@@ -101,8 +101,7 @@ pub(crate) fn fit<'py>(
     let properties = properties(props, model.0.schema())?;
     let (params, data) = (to_params(&params), data.dataset()?);
     let mut watch = Watch::new(callback);
-    let report = py
-        .detach(|| learner.fit(&*model.0, &params, &properties, &data, &mut |p| watch.sees(p)));
+    let report = py.detach(|| learner.fit(&*model.0, &params, &properties, &data, &mut |p| watch.sees(p)));
     watch.finish(py, report)
 }
 
@@ -134,14 +133,7 @@ pub(crate) fn fit_restarts<'py>(
         std::thread::scope(|scope| {
             let fits = scope.spawn(|| {
                 let go_on = |_: usize, _: Progress<'_>| !stop.load(Ordering::Relaxed);
-                statewise::learn::fit_restarts(
-                    &*learner,
-                    &*model.0,
-                    &starts,
-                    &properties,
-                    &data,
-                    &go_on,
-                )
+                statewise::learn::fit_restarts(&*learner, &*model.0, &starts, &properties, &data, &go_on)
             });
             while !fits.is_finished() {
                 std::thread::sleep(std::time::Duration::from_millis(5));

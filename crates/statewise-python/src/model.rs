@@ -64,8 +64,7 @@ impl Hmm {
         let given: Vec<_> = given.into_iter().map(|(path, value)| (path, array(&value))).collect();
         let data = data.as_ref().map(DataArg::dataset).transpose()?;
         let start = data.as_ref().map_or(Start::Prior, Start::KMeans);
-        let (params, _) =
-            py.detach(|| self.0.initialize(start, Seed(seed), &given)).map_err(error)?;
+        let (params, _) = py.detach(|| self.0.initialize(start, Seed(seed), &given)).map_err(error)?;
         Ok(arrays(py, &params))
     }
 

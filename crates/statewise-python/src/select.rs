@@ -24,9 +24,8 @@ pub(crate) fn information_criteria(
 ) -> PyResult<(f64, usize, f64, f64, f64, Option<f64>)> {
     let properties = properties(props, model.0.schema())?;
     let (params, data) = (to_params(&params), data.dataset()?);
-    let c = py
-        .detach(|| learn::information_criteria(&*model.0, &params, &properties, &data))
-        .map_err(error)?;
+    let c =
+        py.detach(|| learn::information_criteria(&*model.0, &params, &properties, &data)).map_err(error)?;
     Ok((c.marginal_loglik, c.num_parameters, c.num_observations, c.aic, c.bic, c.icl))
 }
 

@@ -62,8 +62,7 @@ impl OnlineFilter {
         horizon: usize,
         inputs: Option<PyReadonlyArray1<'_, f64>>,
     ) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
-        let probs =
-            self.0.borrow_dependent().forecast(horizon, slice(inputs.as_ref())?).map_err(error)?;
+        let probs = self.0.borrow_dependent().forecast(horizon, slice(inputs.as_ref())?).map_err(error)?;
         Ok(shaped(py, probs, &[horizon, self.0.borrow_owner().model.num_states()]))
     }
 
@@ -98,8 +97,18 @@ impl OnlineFilter {
     /// Goes on from a saved state.
     #[pyo3(signature = (state: "dict[str, int | float | list[float]]"))]
     fn restore(&mut self, state: StateArg) -> PyResult<()> {
-        let StateArg { initial, num_steps, filtered, alpha, exponent, shift, shift_error, log_faint, emissions, inputs } =
-            state;
+        let StateArg {
+            initial,
+            num_steps,
+            filtered,
+            alpha,
+            exponent,
+            shift,
+            shift_error,
+            log_faint,
+            emissions,
+            inputs,
+        } = state;
         let belief =
             OnlineState { initial, num_steps, filtered, alpha, exponent, shift, shift_error, log_faint };
         let state = FilterState { belief, emissions, inputs };
