@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::params::Array;
 
 /// What a mixture needs of its components.
-pub(super) trait Components: Sync {
+pub(super) trait Components: Send + Sync {
     /// Writes log p_c(y_t) for all components; 0 for rows without any entry.
     fn log_likelihoods(&self, rows: &[f64], out: &mut [f64]);
     /// Adds the statistics of all components.

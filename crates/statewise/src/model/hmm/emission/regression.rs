@@ -179,7 +179,7 @@ impl Regression {
 }
 
 /// Where features come from.
-pub(super) trait Features: Sync {
+pub(super) trait Features: Send + Sync {
     /// Writes x_t; NaN where it is not known.
     fn write(&self, sequence: &Sequence<'_>, t: usize, out: &mut [f64]);
 }
