@@ -32,6 +32,21 @@ def test_other_orders_and_strides_are_taken():
     np.testing.assert_array_equal(hmm.marginal_log_prob(params, read_only), want)
 
 
+def test_arrays_at_odd_addresses_are_taken(gaussian):
+    hmm, params, _, _, y = gaussian
+
+    def odd(array):
+        moved = np.frombuffer(b"x" + array.tobytes(), dtype=np.uint8)[1:].view(np.float64).reshape(array.shape)
+        assert not moved.flags.aligned
+        return moved
+
+    assert hmm.marginal_log_prob(params, odd(y)) == hmm.marginal_log_prob(params, y)
+    moved = sw.Params.from_dict({path: odd(value) for path, value in params._flat().items()})
+    assert hmm.marginal_log_prob(moved, y) == hmm.marginal_log_prob(params, y)
+    with pytest.raises(sw.StatewiseError, match="aligned"):
+        sw._native.filter(hmm._native, hmm._arrays(params), sw.Dataset(odd(y), [len(y)]))
+
+
 def test_lists_are_arrays_or_sequences():
     assert sw.as_dataset([[1.0, 2.0], [3.0, 4.0]]).layout == "single"
     assert sw.as_dataset([1, 2, 3], emission_shape=(1,)).rows.shape == (3, 1)

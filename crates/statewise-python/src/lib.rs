@@ -28,9 +28,8 @@ mod _native {
 
     #[pymodule_export]
     use super::chain::{
-        chain_backward_filter, chain_filter, chain_fixed_lag_windows, chain_pairwise,
-        chain_sample_paths, chain_smoother, chain_viterbi, expected_dwell_times,
-        stationary_distribution,
+        chain_backward_filter, chain_filter, chain_fixed_lag_windows, chain_pairwise, chain_sample_paths,
+        chain_smoother, chain_viterbi, expected_dwell_times, stationary_distribution,
     };
     #[pymodule_export]
     use super::file::{load, save};
@@ -47,8 +46,7 @@ mod _native {
     use super::online::OnlineEm;
     #[pymodule_export]
     use super::select::{
-        cross_validate, find_permutation, information_criteria, order_by_parameter, permute,
-        state_overlap,
+        cross_validate, find_permutation, information_criteria, order_by_parameter, permute, state_overlap,
     };
     #[pymodule_export]
     use super::stream::OnlineFilter;
