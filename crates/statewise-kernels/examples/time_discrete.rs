@@ -3,6 +3,7 @@
 //! `cargo run --release -p statewise-kernels --example time_discrete [name part]`
 
 use std::hint::black_box;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use statewise_kernels::discrete::*;
@@ -75,6 +76,79 @@ fn time(name: &str, num_states: usize, num_steps: usize, mut work: impl FnMut() 
     println!("{label:40} {:8.3} ms {per_step:8.2} ns/step  ({value:.6})", best.as_secs_f64() * 1e3);
 }
 
+/// Likelihoods of symbols, looked up in a table: no array over all steps.
+struct Categorical {
+    symbols: Vec<u8>,
+    log_table: Vec<f64>,
+    table: Vec<f64>,
+    shift: Vec<f64>,
+    num_states: usize,
+}
+
+impl Categorical {
+    fn new(num_states: usize, num_steps: usize) -> Self {
+        let log_table = instance(num_states, 50).log_obs;
+        let (mut table, mut shift) = (log_table.clone(), vec![0.0; 50]);
+        statewise_kernels::math::exp_shifted_rows(&mut table, &mut shift);
+        let symbols = (0..num_steps).map(|t| ((t * t * 31 + t) % 50) as u8).collect();
+        Self { symbols, log_table, table, shift, num_states }
+    }
+
+    fn look_up(&self, table: &[f64], steps: Range<usize>, out: &mut [f64]) {
+        let k = self.num_states;
+        for (&y, row) in self.symbols[steps].iter().zip(out.chunks_exact_mut(k)) {
+            row.copy_from_slice(&table[usize::from(y) * k..][..k]);
+        }
+    }
+}
+
+impl Observations for Categorical {
+    fn num_steps(&self) -> usize {
+        self.symbols.len()
+    }
+
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn log_likelihoods(&self, steps: Range<usize>, out: &mut [f64]) {
+        self.look_up(&self.log_table, steps, out);
+    }
+
+    fn scaled_likelihoods(&self, steps: Range<usize>, out: &mut [f64], shift: &mut [f64]) {
+        self.look_up(&self.table, steps.clone(), out);
+        for (&y, shift) in self.symbols[steps].iter().zip(shift) {
+            *shift = self.shift[usize::from(y)];
+        }
+    }
+}
+
+/// Times every engine on one chain.
+fn time_engines(kind: &str, chain: &Chain<'_>) {
+    let (k, num_steps) = (chain.observations.num_states(), chain.observations.num_steps());
+    let mut ws = Workspace::default();
+    let mut rows = vec![0.0; k * num_steps];
+    let mut pair_sum = vec![0.0; k * k];
+    let mut path = vec![0; num_steps];
+    let (mut b, mut shift) = (vec![0.0; 256 * k], vec![0.0; 256]);
+    let name = |engine: &str| format!("{kind}{engine}");
+    time(&name("scaled likelihoods"), k, num_steps, || {
+        for first in (0..num_steps - 255).step_by(256) {
+            chain.observations.scaled_likelihoods(first..first + 256, &mut b, &mut shift);
+        }
+        b[0]
+    });
+    time(&name("marginal_loglik"), k, num_steps, || marginal_loglik(chain, &mut ws).unwrap());
+    time(&name("filter"), k, num_steps, || filter(chain, &mut ws, &mut rows, None).unwrap());
+    time(&name("smooth"), k, num_steps, || smooth(chain, &mut ws, Smoothed::only(&mut rows)).unwrap());
+    time(&name("expected_statistics"), k, num_steps, || {
+        let mut first = 0.0;
+        let mut visit = |_, gamma: &[f64]| first += gamma[0];
+        expected_statistics(chain, &mut ws, &mut pair_sum, &mut visit).unwrap()
+    });
+    time(&name("viterbi"), k, num_steps, || viterbi(chain, &mut ws, &mut path).unwrap());
+}
+
 fn main() {
     for (k, num_steps) in
         [(2, 100_000), (3, 100_000), (5, 100_000), (8, 1_000_000), (16, 100_000), (64, 20_000)]
@@ -82,27 +156,36 @@ fn main() {
         let Instance { initial, matrix, log_obs } = instance(k, num_steps);
         let observations = LogObs { values: &log_obs, num_states: k };
         let transitions = Transitions::Static(&matrix);
-        let chain = Chain { initial: &initial, transitions, observations: &observations };
-        let mut ws = Workspace::default();
-        let mut rows = vec![0.0; k * num_steps];
-        let mut pair_sum = vec![0.0; k * k];
-        let mut path = vec![0; num_steps];
-        let (mut b, mut shift) = (vec![0.0; 256 * k], vec![0.0; 256]);
-        time("scaled likelihoods", k, num_steps, || {
-            for first in (0..num_steps - 255).step_by(256) {
-                observations.scaled_likelihoods(first..first + 256, &mut b, &mut shift);
+        time_engines("", &Chain { initial: &initial, transitions, observations: &observations });
+    }
+    let (k, num_steps) = (8, 1_000_000);
+    let Instance { initial, matrix, .. } = instance(k, 1);
+    let observations = Categorical::new(k, num_steps);
+    let transitions = Transitions::Static(&matrix);
+    let chain = Chain { initial: &initial, transitions, observations: &observations };
+    time_engines("categorical ", &chain);
+    for k in [3, 16] {
+        let Instance { initial, matrix, log_obs } = instance(k, 50_000);
+        let observations = LogObs { values: &log_obs, num_states: k };
+        let matrices = matrix.repeat(49_999);
+        let transitions = Transitions::PerStep(&matrices);
+        time_engines("per step ", &Chain { initial: &initial, transitions, observations: &observations });
+        let mut left_right = vec![0.0; k * k];
+        for i in 0..k {
+            left_right[i * k + i] = if i + 1 < k { 0.999 } else { 1.0 };
+            if i + 1 < k {
+                left_right[i * k + i + 1] = 0.001;
             }
-            b[0]
-        });
-        time("marginal_loglik", k, num_steps, || marginal_loglik(&chain, &mut ws).unwrap());
-        time("filter", k, num_steps, || filter(&chain, &mut ws, &mut rows, None).unwrap());
-        time("smooth", k, num_steps, || smooth(&chain, &mut ws, Smoothed::only(&mut rows)).unwrap());
-        time("expected_statistics", k, num_steps, || {
-            let mut first = 0.0;
-            let mut visit = |_, gamma: &[f64]| first += gamma[0];
-            expected_statistics(&chain, &mut ws, &mut pair_sum, &mut visit).unwrap()
-        });
-        time("viterbi", k, num_steps, || viterbi(&chain, &mut ws, &mut path).unwrap());
+        }
+        // Observations of a chain that goes through the states one after another.
+        let mut log_obs = log_obs.clone();
+        for (t, row) in log_obs.chunks_exact_mut(k).enumerate() {
+            row[t * k / 50_000] *= 0.2;
+        }
+        let observations = LogObs { values: &log_obs, num_states: k };
+        let transitions = Transitions::Static(&left_right);
+        let chain = Chain { initial: &initial, transitions, observations: &observations };
+        time_engines("left to right ", &chain);
     }
     let (k, num_steps) = (3, 200_000);
     let Instance { initial, matrix, log_obs } = instance(k, num_steps);

@@ -149,6 +149,7 @@ fn ordinary() -> Vec<Problem> {
 }
 
 fn extreme() -> Vec<Problem> {
+    let none = f64::NEG_INFINITY;
     let identity = [1.0, 0.0, 0.0, 1.0];
     let scaled = |factor: f64| -> Vec<f64> { waves(6, 3).iter().map(|x| factor * x).collect() };
     let generic = [1.0 / 6.0, 2.0 / 6.0, 3.0 / 6.0];
@@ -179,6 +180,27 @@ fn extreme() -> Vec<Problem> {
             &[0.5, 0.5],
             alternating,
             &[0.0, -800.0, -700.0, 0.0, 0.0, -900.0, -300.0, 0.0, -900.0, 0.0],
+        ),
+        Problem::fixed(
+            "best where nothing leads",
+            &[0.0, 1.0, 0.0],
+            &[0.5, 0.0, 0.5, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+            &[
+                none, 0., none, 0., none, none, -41., none, 0., -690., 0., -1417., 0., none, none, none,
+                none, 0.,
+            ],
+        ),
+        Problem::fixed(
+            "best where nothing leads, backwards",
+            &[1.0 / 3.0; 3],
+            &[0.5, 0.5, 0.0, 0.4, 0.6, 0.0, 0.0, 1.0, 0.0],
+            &[none, 0., none, none, -701.5, -11.8, -30., -31., 0., -30., -32., 0., 0., none, none],
+        ),
+        Problem::fixed(
+            "nearly impossible transition",
+            &[0.5, 0.5],
+            &[1.0, 1e-307, 0.5, 0.5],
+            &[0.0, -800.0, 0.0, 0.0, -900.0, 0.0, -900.0, 0.0],
         ),
         Problem::fixed("denormal", &[1.0, 5e-324], &identity, &[0.0, 0.0, -700.0, 0.0, 0.0, 0.0]),
         Problem::fixed("negative zero", &[1.0, -0.0], &[1.0, -0.0, -0.0, 1.0], &[-0.0, 0.0, -1.0, 0.0]),

@@ -14,6 +14,8 @@ use crate::math::dispatch::{AVX512, fma, vectorised};
 /// The messages disagree when c_t falls below it relative to Σα Σβ: 2⁻⁴⁰⁰. What the scaled passes
 /// may have lost is smaller than 2⁻⁶⁰⁰, so above it all posteriors are exact.
 const DISJOINT: f64 = 3.872_591_914_849_318e-121;
+/// A step whose Σβ falls below it has collapsed and may have lost digits: 2⁻⁴⁰⁰.
+const COLLAPSED: f64 = 3.872_591_914_849_318e-121;
 /// β is brought back to a sum in [1, 2) when it leaves (2⁻¹⁰⁰, 2¹⁰⁰).
 const SMALL: f64 = 7.888_609_052_210_118e-31;
 const LARGE: f64 = 1.267_650_600_228_229_4e30;
@@ -58,10 +60,10 @@ pub(super) fn retreat(buffers: &mut BackwardBuffers, mut run: BackwardRun<'_>) -
     }
 }
 
-/// Whether c_t is large enough beside Σβ for the posterior to be exact.
+/// Whether c_t is large enough beside Σβ, and Σβ itself, for the posterior to be exact.
 #[inline(always)]
 pub(super) fn agrees(agreement: f64, sum: f64) -> bool {
-    agreement >= DISJOINT * sum && agreement > 0.0 && agreement < f64::INFINITY
+    sum >= COLLAPSED && agreement >= DISJOINT * sum && agreement < f64::INFINITY
 }
 
 /// Whether Σβ should be brought back to [1, 2).
@@ -70,11 +72,18 @@ pub(super) fn out_of_range(sum: f64) -> bool {
     !(sum > SMALL && sum < LARGE)
 }
 
+/// Whether A ∘ outer is finite: an entry of outer is at most T / A(i, j).
+pub(super) fn can_sum_pairs(a: &[f64]) -> bool {
+    a.iter().all(|&p| p == 0.0 || p > 1e-290)
+}
+
 /// Adds A ∘ outer to `pair_sum` \[K, K\].
+///
+/// NUMERICS: where A(i, j) = 0 nothing bounds outer(i, j), and 0 · ∞ is NaN.
 pub(super) fn add_pairs(buffers: &BackwardBuffers, a: &[f64], num_states: usize, pair_sum: &mut [f64]) {
     let width = padded(num_states);
     for i in 0..num_states {
-        for j in 0..num_states {
+        for j in (0..num_states).filter(|j| a[i * num_states + j] > 0.0) {
             pair_sum[i * num_states + j] += a[i * num_states + j] * buffers.outer[i * width + j];
         }
     }
@@ -83,9 +92,10 @@ pub(super) fn add_pairs(buffers: &BackwardBuffers, a: &[f64], num_states: usize,
 /// Multiplies β and w by the power of two that brings Σβ into [1, 2).
 #[inline(always)]
 pub(super) fn rescale(beta: &mut [f64], weighted: &mut [f64], sum: f64) {
-    if sum > 0.0 && sum.is_finite() {
+    // A collapsed β stays as it is, for the next step's check to see.
+    if sum >= COLLAPSED && sum.is_finite() {
         let raised = ((sum.to_bits() >> 52) & 0x7ff) as i64 - 1023;
-        let factor = f64::from_bits(((1023 - raised) as u64).clamp(1, 2046) << 52);
+        let factor = f64::from_bits(((1023 - raised).max(1) as u64) << 52);
         beta.iter_mut().chain(weighted).for_each(|x| *x *= factor);
     }
 }

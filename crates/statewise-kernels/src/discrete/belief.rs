@@ -9,13 +9,14 @@
 
 use super::ChainError;
 use super::lanes::{self, padded};
-use super::matrix::Matrix;
+use super::log_space::log_combine_rows;
 use super::workspace::grow;
+use crate::math::{exp_slice, ln_slice};
 
 /// States below this log-weight relative to the largest are faint.
 const FAINT: f64 = -600.0;
-/// Predicted weights below it may have lost digits and are summed again from logarithms: 2⁻⁸⁰⁰.
-const UNSAFE: f64 = 1.499_696_813_895_631e-241;
+/// Entries of α that the scaled recursion gets right whatever is faint beside them.
+const SAFE: f64 = 1e-170;
 
 /// α, its scale and the evidence so far.
 #[derive(Clone, Debug, Default)]
@@ -36,6 +37,7 @@ pub(super) struct Belief {
     pub(super) any_faint: bool,
     /// Scratch of the careful step.
     log_weight: Vec<f64>,
+    log_alpha: Vec<f64>,
 }
 
 impl Belief {
@@ -48,6 +50,7 @@ impl Belief {
         self.log_faint.clear();
         self.log_faint.resize(num_states, f64::NEG_INFINITY);
         grow(&mut self.log_weight, num_states);
+        grow(&mut self.log_alpha, num_states);
         self.sum = 1.0;
         self.exponent = 0;
         self.shift = Compensated::default();
@@ -60,6 +63,11 @@ impl Belief {
         self.shift.value() + (self.sum.ln() + scale)
     }
 
+    /// ln of the factor that α lacks.
+    pub(super) fn log_scale(&self) -> f64 {
+        self.shift.value() + self.exponent as f64 * std::f64::consts::LN_2
+    }
+
     /// Makes every faint state impossible; right after a matrix that [`mixes`](super::matrix::mixes).
     pub(super) fn drop_faint(&mut self) {
         if self.any_faint {
@@ -70,7 +78,7 @@ impl Belief {
 
     /// One step by logarithms: exact however far apart the likelihoods are.
     ///
-    /// * `matrix` – A of the step into z_t; `None` at the first step, where `initial` is used.
+    /// * `log_a` – ln A of the step into z_t, \[K, K\]; `None` at the first, where `initial` is used.
     /// * `log_b` – log b_t(k), \[K\].
     /// * `filtered`, `predicted` – out, \[K\].
     ///
@@ -80,7 +88,7 @@ impl Belief {
         &mut self,
         t: usize,
         initial: &[f64],
-        matrix: Option<Matrix<'_>>,
+        log_a: Option<&[f64]>,
         log_b: &[f64],
         filtered: &mut [f64],
         predicted: Option<&mut [f64]>,
@@ -89,7 +97,7 @@ impl Belief {
         if log_b.iter().any(|x| x.is_nan() || *x == f64::INFINITY) {
             return Err(ChainError::InvalidLikelihood { t });
         }
-        self.log_predict(initial, matrix, num_states);
+        self.log_predict(initial, log_a);
         if let Some(predicted) = predicted {
             for (out, weight) in predicted.iter_mut().zip(&self.log_weight) {
                 *out = weight.exp() / self.sum;
@@ -104,70 +112,106 @@ impl Belief {
             return Err(ChainError::UnexplainedObservation { t, num_states });
         }
         self.any_faint = false;
+        for (out, weight) in filtered.iter_mut().zip(&mut self.log_weight) {
+            *weight -= best;
+            *out = *weight;
+        }
+        exp_slice(filtered);
+        self.any_faint = false;
         for k in 0..num_states {
-            let weight = self.log_weight[k] - best;
+            let weight = self.log_weight[k];
             let faint = weight < FAINT && weight > f64::NEG_INFINITY;
             self.any_faint |= faint;
             self.log_faint[k] = if faint { weight } else { f64::NEG_INFINITY };
-            self.alpha[k] = if faint { 0.0 } else { weight.exp() };
-            filtered[k] = weight.exp();
+            self.alpha[k] = if faint { 0.0 } else { filtered[k] };
         }
         self.shift.add(best);
         self.sum = lanes::sum(&self.alpha);
-        filtered.iter_mut().for_each(|x| *x /= self.sum);
+        let scale = 1.0 / self.sum;
+        filtered.iter_mut().for_each(|x| *x *= scale);
         Ok(())
     }
 
-    /// Records the states whose weight underflowed in an ordinary step that has just been taken.
+    /// Works out, after an ordinary step, the states that it may have lost.
     ///
-    /// * `before` – the exponent before that step; [`log_predict`](Self::log_predict) was called
-    ///   then.
-    pub(super) fn note_faint(&mut self, before: i64, log_b: &[f64], shift: f64) {
+    /// An entry of at least [`SAFE`] is right: what faint states add to it is at most 1e-60 of it.
+    /// All others are summed from the logarithms that [`log_weights`](Self::log_weights) took before
+    /// the step, and become faint or are put right.
+    ///
+    /// * `before` – the exponent before the step; `log_a` – as in the careful step.
+    pub(super) fn settle(
+        &mut self,
+        before: i64,
+        log_a: Option<&[f64]>,
+        log_b: &[f64],
+        shift: f64,
+        filtered: &mut [f64],
+    ) {
+        let num_states = log_b.len();
         let rescaled = (self.exponent - before) as f64 * std::f64::consts::LN_2;
-        for (k, log_b) in log_b.iter().enumerate() {
-            let weight = self.log_weight[k] + (log_b - shift) - rescaled;
-            let faint = weight < FAINT && weight > f64::NEG_INFINITY;
-            self.any_faint |= faint;
-            self.log_faint[k] = if faint { weight } else { f64::NEG_INFINITY };
-        }
-    }
-
-    /// ln Σ_i weight(i) A(i, j) into `log_weight`, relative to the scale of α.
-    pub(super) fn log_predict(&mut self, initial: &[f64], matrix: Option<Matrix<'_>>, num_states: usize) {
-        let Some(matrix) = matrix else {
-            for (out, p) in self.log_weight.iter_mut().zip(initial) {
-                *out = p.ln();
+        self.log_faint.fill(f64::NEG_INFINITY);
+        self.any_faint = false;
+        for k in (0..num_states).filter(|&k| log_b[k] > f64::NEG_INFINITY) {
+            if self.alpha[k] >= SAFE {
+                continue;
             }
-            return;
-        };
-        for j in 0..num_states {
-            let entry = |i: usize| matrix.values[i * matrix.stride + j];
-            let mass: f64 = (0..num_states).map(|i| self.alpha[i] * entry(i)).sum();
-            self.log_weight[j] = if mass >= UNSAFE {
-                mass.ln()
-            } else {
-                log_sum(num_states, |i| {
-                    let a = entry(i);
-                    if a > 0.0 { self.log_alpha(i) + a.ln() } else { f64::NEG_INFINITY }
-                })
+            let log_alpha = &self.log_alpha[..num_states];
+            let log_predicted = match log_a {
+                None => log_alpha[k],
+                Some(log_a) => log_sum(num_states, |i| log_alpha[i] + log_a[i * num_states + k]),
             };
+            let weight = log_predicted + (log_b[k] - shift) - rescaled;
+            if weight >= FAINT {
+                let exact = weight.exp();
+                // NUMERICS: an entry that is right keeps its bits; others differ by far more.
+                if (self.alpha[k] - exact).abs() > 1e-6 * exact {
+                    self.alpha[k] = exact;
+                    filtered[k] = exact / self.sum;
+                }
+            } else if weight > f64::NEG_INFINITY {
+                self.log_faint[k] = weight;
+                self.any_faint = true;
+            }
         }
     }
 
-    /// ln of the weight of state k relative to the scale of α.
-    pub(super) fn log_alpha(&self, k: usize) -> f64 {
-        let faint = self.log_faint[k];
-        if faint > f64::NEG_INFINITY { faint } else { self.alpha[k].ln() }
+    /// Writes ln of all weights, relative to the scale of α, into `log_alpha`; ln π before the first
+    /// step.
+    pub(super) fn log_weights(&mut self, initial: &[f64], first: bool) {
+        let log_alpha = &mut self.log_alpha[..initial.len()];
+        log_alpha.copy_from_slice(if first { initial } else { &self.alpha[..initial.len()] });
+        ln_slice(log_alpha);
+        if self.any_faint {
+            for (log_alpha, &log_faint) in log_alpha.iter_mut().zip(&self.log_faint) {
+                if log_faint > f64::NEG_INFINITY {
+                    *log_alpha = log_faint;
+                }
+            }
+        }
+    }
+
+    /// ln Σ_i weight(i) A(i, j) into `log_weight`, relative to the scale of α; ln π at the first step.
+    fn log_predict(&mut self, initial: &[f64], log_a: Option<&[f64]>) {
+        let num_states = initial.len();
+        self.log_weights(initial, log_a.is_none());
+        let log_alpha = &self.log_alpha[..num_states];
+        let log_weight = &mut self.log_weight[..num_states];
+        match log_a {
+            None => log_weight.copy_from_slice(log_alpha),
+            Some(log_a) => {
+                log_combine_rows(log_a, log_alpha, &mut self.next[..num_states], log_weight);
+            }
+        }
     }
 }
 
-/// log Σ_i exp(term(i)) with the terms computed twice instead of stored.
+/// log Σ_i exp(term(i)), leaving out what is below the last digit.
 fn log_sum(len: usize, term: impl Fn(usize) -> f64) -> f64 {
-    let max = (0..len).map(&term).fold(f64::NEG_INFINITY, f64::max);
-    if max == f64::NEG_INFINITY {
-        return max;
-    }
-    max + (0..len).map(|i| (term(i) - max).exp()).sum::<f64>().ln()
+    let (best, max) = (0..len)
+        .map(|i| (i, term(i)))
+        .fold((0, f64::NEG_INFINITY), |best, next| if next.1 > best.1 { next } else { best });
+    let others = (0..len).filter(|&i| i != best).map(|i| term(i) - max).filter(|x| *x > -40.0);
+    max + others.map(f64::exp).sum::<f64>().ln_1p()
 }
 
 /// A sum that carries its rounding error along.

@@ -15,7 +15,7 @@ use super::{Chain, ChainError, Workspace};
 /// * `visit` – gets a range of steps and their γ, shape \[len, K\]. Ranges come from the end of the
 ///   sequence to its start, each is ascending inside, and together they are all steps once.
 ///
-/// Sequences of up to 2²⁰ / K steps are taken in one go, longer ones in segments that are
+/// Sequences of up to 2²¹ / K steps are taken in one go, longer ones in segments that are
 /// computed twice, so that memory beside the sequence is O(√T K).
 ///
 /// # Errors

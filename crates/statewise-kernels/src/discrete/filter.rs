@@ -3,9 +3,9 @@
 use super::belief::Belief;
 use super::check::{length, optional_length, sizes};
 use super::forward_kernel::{self, ForwardRun};
-use super::matrix::{Matrix, into_step, mixes, pad};
+use super::matrix::{LogMatrix, Matrix, into_step, mixes, pad};
 use super::step::Step;
-use super::workspace::{BlockBuffers, Workspace, grow};
+use super::workspace::{BlockBuffers, StepperBuffers, Workspace, grow};
 use super::{Chain, ChainError, Transitions};
 
 /// Entries of one block of scaled likelihoods: half of a first-level cache.
@@ -81,7 +81,7 @@ pub(super) fn forward(
         return Ok(0.0);
     }
     let Workspace { belief, matrix, block, .. } = ws;
-    let mut stepper = Stepper::new(chain, &mut matrix.padded, &mut matrix.computed);
+    let mut stepper = Stepper::new(chain, &mut matrix.stepper);
     let len = block_len(num_states);
     for first in (0..num_steps).step_by(len) {
         let last = num_steps.min(first + len);
@@ -106,19 +106,22 @@ pub(super) struct Stepper<'a> {
     /// The padded matrix of a chain with one matrix.
     fixed: Option<Matrix<'a>>,
     computed: &'a mut Vec<f64>,
+    log_matrix: &'a mut LogMatrix,
     guard: bool,
 }
 
 impl<'a> Stepper<'a> {
-    pub(super) fn new(chain: &'a Chain<'a>, padded: &'a mut Vec<f64>, computed: &'a mut Vec<f64>) -> Self {
+    pub(super) fn new(chain: &'a Chain<'a>, buffers: &'a mut StepperBuffers) -> Self {
         let num_states = chain.initial.len();
+        let StepperBuffers { padded, computed, log_matrix } = buffers;
+        log_matrix.expire();
         match chain.transitions {
             Transitions::Static(a) => {
                 let matrix = pad(a, num_states, padded);
                 let guard = !mixes(matrix, num_states);
-                Self { chain, fixed: Some(matrix), computed, guard }
+                Self { chain, fixed: Some(matrix), computed, log_matrix, guard }
             }
-            _ => Self { chain, fixed: None, computed, guard: true },
+            _ => Self { chain, fixed: None, computed, log_matrix, guard: true },
         }
     }
 
@@ -162,6 +165,7 @@ impl<'a> Stepper<'a> {
                 (_, Some(matrix)) => Some(matrix),
                 _ => {
                     let values = into_step(&self.chain.transitions, t, k, self.computed);
+                    self.log_matrix.expire();
                     Some(Matrix { values, stride: k })
                 }
             };
@@ -170,8 +174,10 @@ impl<'a> Stepper<'a> {
                 t,
                 initial: self.chain.initial,
                 matrix,
+                log_matrix: self.log_matrix,
                 scaled: &scaled[rows.clone()],
                 shift: shift[done],
+                may_mix: self.fixed.is_none(),
                 guard: self.guard,
                 log_b,
                 fill_log_b: Some(&|out| observations.log_likelihoods(t..t + 1, out)),

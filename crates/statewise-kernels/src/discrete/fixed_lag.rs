@@ -7,6 +7,7 @@ use crate::math::log_sum_exp;
 
 /// Smooths every step with the `lag` observations that follow it; returns log p(y_{1:T}).
 ///
+/// * `_ws` – not needed yet; this engine allocates.
 /// * `smoothed` – out, p(z_t = k | y_{1:min(T, t+lag)}), shape \[T, K\].
 ///
 /// # Errors
@@ -38,6 +39,7 @@ pub fn fixed_lag(
 
 /// Smooths a window behind every step; returns log p(y_{1:T}).
 ///
+/// * `_ws` – not needed yet; this engine allocates.
 /// * `window` – W ≥ 1.
 /// * `out` – p(z_{t-W+1+j} = k | y_{1:t}) at \[t, j, k\] (0-based), shape \[T, W, K\]; rows before the
 ///   first step are zero.

@@ -3,6 +3,7 @@
 use super::Transitions;
 use super::lanes::padded;
 use super::workspace::{grow, grow_aligned};
+use crate::math::ln_slice;
 
 /// Rows i of A(i, ·), `stride` apart.
 #[derive(Clone, Copy)]
@@ -66,4 +67,31 @@ pub(super) fn mixes(a: Matrix<'_>, num_states: usize) -> bool {
         let (low, high) = column.fold((f64::INFINITY, 0.0_f64), |(l, h), x| (l.min(x), h.max(x)));
         high > 0.0 && low >= smallest_ratio * high
     })
+}
+
+/// ln A of one matrix, computed when it is first needed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LogMatrix {
+    values: Vec<f64>,
+    current: bool,
+}
+
+impl LogMatrix {
+    /// Forgets the matrix; the next one is another.
+    pub(super) fn expire(&mut self) {
+        self.current = false;
+    }
+
+    /// ln A, shape \[K, K\].
+    pub(super) fn of(&mut self, a: Matrix<'_>, num_states: usize) -> &[f64] {
+        let values = grow(&mut self.values, num_states * num_states);
+        if !self.current {
+            for (out, row) in values.chunks_exact_mut(num_states).zip(a.values.chunks(a.stride)) {
+                out.copy_from_slice(&row[..num_states]);
+            }
+            ln_slice(values);
+            self.current = true;
+        }
+        values
+    }
 }

@@ -1,11 +1,10 @@
 //! Filtering one observation at a time.
 
-use super::ChainError;
 use super::belief::{Belief, Compensated};
 use super::check::length;
-use super::matrix::Matrix;
+use super::matrix::{LogMatrix, Matrix};
+use super::potentials::{ChainError, LogObs, Observations};
 use super::step::Step;
-use crate::math::exp_shifted_rows;
 
 /// A filter that takes observations as they come, with the arithmetic of
 /// [`filter`](super::filter()): after the same steps it holds the same bits.
@@ -17,6 +16,7 @@ pub struct OnlineFilter {
     filtered: Vec<f64>,
     log_b: Vec<f64>,
     scaled: Vec<f64>,
+    log_matrix: LogMatrix,
 }
 
 /// All that an [`OnlineFilter`] knows, to be stored and taken up again.
@@ -58,6 +58,7 @@ impl OnlineFilter {
             filtered: initial.to_vec(),
             log_b: vec![0.0; num_states],
             scaled: vec![0.0; num_states],
+            log_matrix: LogMatrix::default(),
         })
     }
 
@@ -70,8 +71,23 @@ impl OnlineFilter {
     /// As in [`filter`](super::filter()); [`ChainError::Shape`] for wrong sizes or a missing
     /// transition. The filter is then as it was before.
     pub fn update(&mut self, transition: Option<&[f64]>, log_b: &[f64]) -> Result<f64, ChainError> {
+        length("log_b", log_b.len(), self.initial.len())?;
+        self.observe(transition, &LogObs { values: log_b, num_states: log_b.len() }, 0)
+    }
+
+    /// As [`update`](Self::update), with the likelihoods of step `t` of `observations`, computed as
+    /// [`filter`](super::filter()) computes them, so that the bits are the same.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub fn observe(
+        &mut self,
+        transition: Option<&[f64]>,
+        observations: &dyn Observations,
+        t: usize,
+    ) -> Result<f64, ChainError> {
         let k = self.initial.len();
-        length("log_b", log_b.len(), k)?;
+        length("observations", observations.num_states(), k)?;
         let matrix = match transition {
             _ if self.num_steps == 0 => None,
             found => {
@@ -79,20 +95,22 @@ impl OnlineFilter {
                 found.map(|values| Matrix { values, stride: k })
             }
         };
-        self.log_b.copy_from_slice(log_b);
-        self.scaled.copy_from_slice(log_b);
         let mut shift = [0.0];
-        exp_shifted_rows(&mut self.scaled, &mut shift);
+        observations.scaled_likelihoods(t..t + 1, &mut self.scaled, &mut shift);
+        let fill = |log_b: &mut [f64]| observations.log_likelihoods(t..t + 1, log_b);
         let before = (self.belief.sum, self.belief.exponent, self.belief.shift);
+        self.log_matrix.expire();
         let step = Step {
             t: self.num_steps,
             initial: &self.initial,
             matrix,
+            log_matrix: &mut self.log_matrix,
             scaled: &self.scaled,
             shift: shift[0],
+            may_mix: true,
             guard: true,
             log_b: &mut self.log_b,
-            fill_log_b: None,
+            fill_log_b: Some(&fill),
             filtered: &mut self.filtered,
             predicted: None,
         };

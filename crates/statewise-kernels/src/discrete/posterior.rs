@@ -17,8 +17,8 @@ use super::stepwise::{StepwiseRun, retreat_stepwise};
 use super::workspace::{Workspace, grow};
 use super::{Chain, ChainError, Transitions};
 
-/// Entries of a sequence that is one segment: 8 MiB of filtered rows.
-const WHOLE_ENTRIES: usize = 1 << 20;
+/// Entries of a sequence that is one segment: 16 MiB of filtered rows.
+const WHOLE_ENTRIES: usize = 1 << 21;
 /// Entries of one of several segments: what a second-level cache holds.
 const SEGMENT_ENTRIES: usize = 1 << 15;
 /// A segment is never shorter.
@@ -75,7 +75,7 @@ pub(super) fn posterior(
     }
     let log_evidence = forward_segments(chain, ws, &mut kept)?;
     let outcome = backward_segments(chain, ws, &mut kept, &mut pairs, visit);
-    if let (Transitions::Static(a), Pairs::Sum(sum)) = (chain.transitions, &mut pairs) {
+    if let (Some(a), Pairs::Sum(sum)) = (fixed_matrix(chain, &pairs), &mut pairs) {
         backward_kernel::add_pairs(&ws.backward, a, chain.initial.len(), sum);
     }
     match outcome {
@@ -93,7 +93,7 @@ struct Left {
 fn forward_segments(chain: &Chain<'_>, ws: &mut Workspace, kept: &mut Kept<'_>) -> Result<f64, ChainError> {
     let (num_steps, k) = sizes(chain)?;
     let Workspace { belief, matrix, block, segment, .. } = ws;
-    let mut stepper = Stepper::new(chain, &mut matrix.padded, &mut matrix.computed);
+    let mut stepper = Stepper::new(chain, &mut matrix.stepper);
     belief.reset(k);
     let segment_len = segment_len(num_steps, k);
     let last_segment = (num_steps - 1) / segment_len * segment_len;
@@ -152,6 +152,15 @@ fn restore(belief: &mut Belief, saved: &[f64], num_states: usize) {
     belief.any_faint = log_faint.iter().any(|x| *x > f64::NEG_INFINITY);
 }
 
+/// The one matrix of a chain whose pairs need not be visited one by one.
+fn fixed_matrix<'a>(chain: &Chain<'a>, pairs: &Pairs<'_>) -> Option<&'a [f64]> {
+    match (chain.transitions, pairs) {
+        (Transitions::Static(a), Pairs::None) => Some(a),
+        (Transitions::Static(a), Pairs::Sum(_)) if backward_kernel::can_sum_pairs(a) => Some(a),
+        _ => None,
+    }
+}
+
 fn backward_segments(
     chain: &Chain<'_>,
     ws: &mut Workspace,
@@ -162,13 +171,8 @@ fn backward_segments(
     let num_steps = chain.observations.num_steps();
     let k = chain.initial.len();
     let Workspace { belief, matrix, block, segment, backward, .. } = ws;
-    let mut stepper = Stepper::new(chain, &mut matrix.padded, &mut matrix.computed);
-    let fixed = match (chain.transitions, &*pairs) {
-        (Transitions::Static(a), Pairs::None | Pairs::Sum(_)) => {
-            Some(pad_transposed(a, k, &mut matrix.transposed))
-        }
-        _ => None,
-    };
+    let mut stepper = Stepper::new(chain, &mut matrix.stepper);
+    let fixed = fixed_matrix(chain, pairs).map(|a| pad_transposed(a, k, &mut matrix.transposed));
     backward_kernel::reset(backward, k);
     let segment_len = segment_len(num_steps, k);
     let last_segment = (num_steps - 1) / segment_len * segment_len;

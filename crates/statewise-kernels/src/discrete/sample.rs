@@ -2,9 +2,14 @@
 
 use super::check::{length, sizes};
 use super::filter::{Rows, forward};
+use super::log_space::{log_filter, normalise_in_place};
 use super::matrix::into_step;
 use super::workspace::{Workspace, grow};
 use super::{Chain, ChainError};
+
+/// Below it a filtered probability times a transition may have lost its digits, or be beaten by one
+/// that was lost altogether.
+const TINY: f64 = 1e-290;
 
 /// Draws paths from p(z_{1:T} | y_{1:T}) and returns log p(y_{1:T}).
 ///
@@ -34,17 +39,21 @@ pub fn sample_paths(
     let outcome = forward(chain, ws, Rows::All(filtered), None);
     if outcome.is_ok() && num_samples > 0 {
         let weights = grow(&mut ws.block.scaled, k);
+        let mut log_alpha = Vec::new();
         for t in (0..num_steps).rev() {
-            let alpha = &filtered[t * k..(t + 1) * k];
             let last = t + 1 == num_steps;
-            let a =
-                if last { &[] } else { into_step(&chain.transitions, t + 1, k, &mut ws.matrix.computed) };
+            let a = match last {
+                true => &[],
+                false => into_step(&chain.transitions, t + 1, k, &mut ws.matrix.computed),
+            };
             for path in paths.chunks_exact_mut(num_steps) {
-                weights.copy_from_slice(alpha);
+                weights.copy_from_slice(&filtered[t * k..(t + 1) * k]);
                 if !last {
                     let next = path[t + 1] as usize;
-                    for (i, w) in weights.iter_mut().enumerate() {
-                        *w *= a[i * k + next];
+                    let into_next = |i: usize| a[i * k + next];
+                    weights.iter_mut().enumerate().for_each(|(i, w)| *w *= into_next(i));
+                    if weights.iter().all(|w| *w < TINY) {
+                        weigh_by_logarithms(chain, &mut log_alpha, t, &into_next, weights)?;
                     }
                 }
                 path[t] = draw(weights, uniform());
@@ -55,9 +64,29 @@ pub fn sample_paths(
     outcome
 }
 
+/// α_t(i) A(i, next) up to a factor, from logarithms; these are computed at the first need.
+fn weigh_by_logarithms(
+    chain: &Chain<'_>,
+    log_alpha: &mut Vec<f64>,
+    t: usize,
+    into_next: &dyn Fn(usize) -> f64,
+    weights: &mut [f64],
+) -> Result<(), ChainError> {
+    let k = weights.len();
+    if log_alpha.is_empty() {
+        log_alpha.resize(chain.observations.num_steps() * k, 0.0);
+        log_filter(chain, log_alpha)?;
+    }
+    for (i, weight) in weights.iter_mut().enumerate() {
+        *weight = log_alpha[t * k + i] + into_next(i).ln();
+    }
+    normalise_in_place(weights);
+    Ok(())
+}
+
 /// The state at which the cumulative weight passes u times the total.
 fn draw(weights: &[f64], u: f64) -> u32 {
-    // NUMERICS: weights of 1e-300 would underflow when multiplied by u; their maximum is scaled out.
+    // NUMERICS: the smallest weights would underflow when multiplied by u; the largest is scaled out.
     let max = weights.iter().copied().fold(0.0, f64::max);
     let total: f64 = weights.iter().map(|w| w / max).sum();
     let mut left = u * total;

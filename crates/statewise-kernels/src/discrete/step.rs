@@ -3,7 +3,7 @@
 use super::ChainError;
 use super::belief::Belief;
 use super::forward_kernel::{self, ForwardRun};
-use super::matrix::{Matrix, mixes};
+use super::matrix::{LogMatrix, Matrix, mixes};
 
 /// Writes log b_t(k), \[K\].
 pub(super) type FillLogB<'a> = &'a dyn Fn(&mut [f64]);
@@ -16,9 +16,13 @@ pub(super) struct Step<'a> {
     pub(super) initial: &'a [f64],
     /// A of this step; `None` at the first.
     pub(super) matrix: Option<Matrix<'a>>,
+    /// Its logarithm, computed if it is needed.
+    pub(super) log_matrix: &'a mut LogMatrix,
     /// b_t(k) / exp(shift), \[K\].
     pub(super) scaled: &'a [f64],
     pub(super) shift: f64,
+    /// Whether the matrix is not known to be one that does not [`mix`](mixes).
+    pub(super) may_mix: bool,
     /// Whether weights that underflow are kept as logarithms.
     pub(super) guard: bool,
     /// log b_t(k), \[K\]; written by `fill_log_b`, if there is one, when it is needed.
@@ -42,29 +46,28 @@ impl Step<'_> {
             predicted.copy_from_slice(self.initial);
         }
         if belief.any_faint
+            && self.may_mix
             && let Some(matrix) = self.matrix
             && mixes(matrix, self.log_b.len())
         {
             belief.drop_faint();
         }
-        if !belief.any_faint {
-            if self.ordinary(belief, self.guard) {
+        if !belief.any_faint && self.ordinary(belief, self.guard) {
+            return Ok(());
+        }
+        self.fill();
+        if self.guard && self.log_b.iter().all(|x| *x < f64::INFINITY) {
+            let before = belief.exponent;
+            belief.log_weights(self.initial, self.matrix.is_none());
+            if self.ordinary(belief, false) {
+                let log_a = self.matrix.map(|a| self.log_matrix.of(a, self.log_b.len()));
+                belief.settle(before, log_a, self.log_b, self.shift, self.filtered);
                 return Ok(());
             }
-            self.fill();
-            if self.guard && self.log_b.iter().all(|x| *x < f64::INFINITY) {
-                let before = belief.exponent;
-                belief.log_predict(self.initial, self.matrix, self.log_b.len());
-                if self.ordinary(belief, false) {
-                    belief.note_faint(before, self.log_b, self.shift);
-                    return Ok(());
-                }
-            }
-        } else {
-            self.fill();
         }
         let predicted = self.predicted.take().filter(|_| self.matrix.is_some());
-        belief.careful_step(self.t, self.initial, self.matrix, self.log_b, self.filtered, predicted)?;
+        let log_a = self.matrix.map(|a| self.log_matrix.of(a, self.log_b.len()));
+        belief.careful_step(self.t, self.initial, log_a, self.log_b, self.filtered, predicted)?;
         if !self.guard {
             belief.drop_faint();
         }

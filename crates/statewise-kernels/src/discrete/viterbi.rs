@@ -5,7 +5,7 @@ use super::check::{length, sizes};
 use super::lanes::padded;
 use super::log_space;
 use super::matrix::into_step;
-use super::viterbi_kernel::{Pointers, extend, trace};
+use super::viterbi_kernel::{extend, trace};
 use super::workspace::{DecodeBuffers, Workspace, grow, grow_aligned};
 use super::{Chain, ChainError, Transitions};
 use crate::math::ln_slice;
@@ -115,21 +115,4 @@ fn first_impossible(chain: &Chain<'_>, error: ChainError) -> ChainError {
 /// The first index of the largest value.
 fn argmax(values: &[f64]) -> usize {
     (1..values.len()).fold(0, |best, i| if values[i] > values[best] { i } else { best })
-}
-
-/// Back-pointers of all steps, at the width that K needs.
-impl Pointers {
-    fn resize(&mut self, num_steps: usize, num_states: usize) {
-        match num_states {
-            0..=8 => {
-                grow(&mut self.packed, num_steps);
-            }
-            9..=256 => {
-                grow(&mut self.bytes, num_steps * num_states);
-            }
-            _ => {
-                grow(&mut self.words, num_steps * num_states);
-            }
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The max-plus recursion of Viterbi over a run of steps, and the trace back.
 
 use super::lanes::{LANES, padded};
+use super::workspace::grow;
 use crate::math::dispatch::vectorised;
 
 /// Where the best way into every state of every step came from.
@@ -12,6 +13,23 @@ pub(super) struct Pointers {
     pub(super) bytes: Vec<u8>,
     /// More states: \[T, K\].
     pub(super) words: Vec<u32>,
+}
+
+impl Pointers {
+    /// Makes room at the width that K needs.
+    pub(super) fn resize(&mut self, num_steps: usize, num_states: usize) {
+        match num_states {
+            0..=8 => {
+                grow(&mut self.packed, num_steps);
+            }
+            9..=256 => {
+                grow(&mut self.bytes, num_steps * num_states);
+            }
+            _ => {
+                grow(&mut self.words, num_steps * num_states);
+            }
+        }
+    }
 }
 
 /// A run of steps with one matrix.

@@ -1,6 +1,7 @@
 //! Memory that the engines reuse from call to call.
 
 use super::belief::Belief;
+use super::matrix::LogMatrix;
 use super::viterbi_kernel::Pointers;
 
 /// Buffers for the engines. They grow to the largest chain seen and are never shrunk, so a second
@@ -24,12 +25,23 @@ pub struct Workspace {
 /// Transition matrices in the layouts that the kernels read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MatrixBuffers {
-    /// Rows of A padded with zeros.
-    pub(super) padded: Vec<f64>,
+    /// For the forward pass.
+    pub(super) stepper: StepperBuffers,
     /// Rows of Aᵀ padded with zeros.
     pub(super) transposed: Vec<f64>,
     /// What `Transitions::Computed` writes into.
     pub(super) computed: Vec<f64>,
+}
+
+/// Transition matrices of the forward pass.
+#[derive(Clone, Debug, Default)]
+pub(super) struct StepperBuffers {
+    /// Rows of A padded with zeros.
+    pub(super) padded: Vec<f64>,
+    /// What `Transitions::Computed` writes into.
+    pub(super) computed: Vec<f64>,
+    /// ln A.
+    pub(super) log_matrix: LogMatrix,
 }
 
 /// One block of steps.

@@ -13,7 +13,8 @@ const MISSING: [&str; 6] = ["NA", "N/A", "NaN", "nan", "null", "NULL"];
 impl Table {
     /// Reads a CSV file.
     ///
-    /// A column whose entries are all numbers is numeric, any other is text. Empty lines are
+    /// A column whose entries are all numbers is numeric, any other is text; so is one with whole
+    /// numbers too long for doubles, which would make different ids equal. Empty lines are
     /// skipped. Fields are separated by commas, or by tabs or semicolons if the header has those
     /// and no comma.
     ///
@@ -51,7 +52,7 @@ impl Table {
         let mut builders: Vec<Builder> = names.iter().map(|_| Builder::default()).collect();
         while reader.read_record(&mut records).map_err(|e| fail(e.to_string()))? {
             if records.len() != names.len() {
-                let line = records.position().map_or(0, ::csv::Position::line);
+                let line = line_of(text, records.position());
                 let (found, expected) = (records.len(), names.len());
                 return Err(fail(format!("line {line}: {found} fields where the header has {expected}")));
             }
@@ -74,6 +75,14 @@ impl Table {
         }
         writer.flush()
     }
+}
+
+/// The line on which a record starts, 1-based; its position is that of the empty lines before it.
+fn line_of(text: &str, position: Option<&::csv::Position>) -> usize {
+    let start = position.map_or(0, |position| position.byte() as usize).min(text.len());
+    let bytes = text.as_bytes();
+    let blank = bytes[start..].iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    1 + bytes[..start + blank].iter().filter(|b| **b == b'\n').count()
 }
 
 /// The separator that the header uses.
@@ -124,8 +133,8 @@ impl Builder {
         if !self.is_text {
             match field.parse() {
                 _ if is_missing(field) => self.numbers.push(f64::NAN),
-                Ok(number) => self.numbers.push(number),
-                Err(_) => (self.is_text, self.numbers) = (true, Vec::new()),
+                Ok(number) if is_exact(field, number) => self.numbers.push(number),
+                _ => (self.is_text, self.numbers) = (true, Vec::new()),
             }
         }
         self.text.push_str(field);
@@ -144,4 +153,11 @@ impl Builder {
 
 fn is_missing(field: &str) -> bool {
     field.is_empty() || MISSING.contains(&field)
+}
+
+/// Whether a whole number is one that a double holds.
+fn is_exact(field: &str, number: f64) -> bool {
+    number.abs() < 9_007_199_254_740_992.0
+        || field.parse::<i128>().is_ok_and(|whole| whole == number as i128)
+        || field.bytes().any(|b| !b.is_ascii_digit() && !b"+-".contains(&b))
 }

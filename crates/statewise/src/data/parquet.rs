@@ -69,7 +69,7 @@ fn read(source: impl ChunkReader + 'static) -> std::result::Result<Result<Table>
     let mut unreadable = Vec::new();
     let mut num_rows = 0;
     for (index, descriptor) in descriptors.columns().iter().enumerate() {
-        let name = descriptor.path().parts().join(".");
+        let name = descriptor.path().parts().first().cloned().unwrap_or_default();
         match read_column(&reader, index, descriptor)? {
             Ok(values) => {
                 num_rows = values.len();
@@ -93,6 +93,7 @@ fn read_column(
     let meaning = meaning(descriptor);
     let mut numbers: Vec<f64> = Vec::new();
     let mut texts: Vec<Option<String>> = Vec::new();
+    let mut whole: Vec<Option<i64>> = Vec::new();
     for group in 0..reader.num_row_groups() {
         let chunk = reader.get_row_group(group)?.get_column_reader(index)?;
         match (chunk, meaning) {
@@ -114,6 +115,7 @@ fn read_column(
             (ColumnReader::Int64ColumnReader(chunk), Meaning::Unsigned) => {
                 each(chunk, |x| numbers.push(x.map_or(f64::NAN, |x| x as u64 as f64)))?;
             }
+            (ColumnReader::Int64ColumnReader(chunk), Meaning::Plain) => each(chunk, |x| whole.push(x))?,
             (ColumnReader::Int64ColumnReader(chunk), _) => {
                 each(chunk, |x| numbers.push(x.map_or(f64::NAN, |x| scaled(x as f64, meaning))))?;
             }
@@ -130,10 +132,15 @@ fn read_column(
             _ => return Ok(Err("a binary column")),
         }
     }
-    Ok(Ok(if texts.is_empty() {
-        Values::Numbers(numbers)
+    if whole.iter().flatten().all(|x| x.unsigned_abs() <= 1 << 53) {
+        numbers.extend(whole.iter().map(|x| x.map_or(f64::NAN, |x| x as f64)));
     } else {
-        Values::text(texts.iter().map(Option::as_deref))
+        // Doubles would make different ids equal.
+        texts.extend(whole.iter().map(|x| x.map(|x| x.to_string())));
+    }
+    Ok(Ok(match texts.is_empty() {
+        true => Values::Numbers(numbers),
+        false => Values::text(texts.iter().map(Option::as_deref)),
     }))
 }
 

@@ -116,7 +116,7 @@ impl Values {
 fn number(x: f64) -> String {
     if x.is_nan() {
         String::new()
-    } else if x.fract() == 0.0 && x.abs() < 1e15 {
+    } else if x.fract() == 0.0 && x.abs() < 1e18 {
         format!("{x:.0}")
     } else {
         format!("{x:?}")

@@ -19,6 +19,14 @@ pub struct Forecast {
     pub covs: Vec<f64>,
 }
 
+impl Forecast {
+    /// √Var[y_{T+h} | y_{1:T}] of each value, \[H, width\]; `width` is that of the emissions.
+    pub fn standard_deviations(&self, width: usize) -> Vec<f64> {
+        let variances = self.covs.chunks_exact(width * width);
+        variances.flat_map(|cov| (0..width).map(|d| cov[d * (width + 1)].max(0.0).sqrt())).collect()
+    }
+}
+
 impl Hmm {
     /// Forecasts `horizon` steps past the end of each sequence.
     ///

@@ -13,6 +13,8 @@ pub struct OnlineFilter<'a> {
     hmm: &'a Hmm,
     lowered: Lowered<'a>,
     engine: Engine,
+    /// The transition matrix of the last step.
+    matrix: Vec<f64>,
     /// The last rows and inputs that the emission family looks back on, oldest first.
     emissions: Vec<f64>,
     inputs: Vec<f64>,
@@ -37,7 +39,14 @@ impl Hmm {
     pub fn online_filter<'a>(&'a self, params: &'a Params) -> Result<OnlineFilter<'a>> {
         let lowered = self.lower(params)?;
         let engine = Engine::new(lowered.initial(), self.num_states()).map_err(Error::in_sequence(0))?;
-        Ok(OnlineFilter { hmm: self, lowered, engine, emissions: Vec::new(), inputs: Vec::new() })
+        Ok(OnlineFilter {
+            hmm: self,
+            lowered,
+            engine,
+            matrix: Vec::new(),
+            emissions: Vec::new(),
+            inputs: Vec::new(),
+        })
     }
 }
 
@@ -63,13 +72,15 @@ impl OnlineFilter<'_> {
         self.inputs.extend_from_slice(input);
         let sequence = Sequence { emissions: &self.emissions, width, inputs: &self.inputs, input_dim };
         let last = sequence.num_steps() - 1;
-        let k = self.hmm.num_states();
-        let mut log_b = vec![0.0; k];
-        self.lowered.emission.log_likelihoods(&sequence, last..last + 1, &mut log_b);
-        let mut matrix = vec![0.0; k * k];
-        self.lowered.transition_matrix(input, &mut matrix);
-        let t = self.engine.num_steps();
-        match self.engine.update((t > 0).then_some(&matrix[..]), &log_b) {
+        if self.matrix.is_empty() || !self.lowered.is_static() {
+            self.matrix.resize(self.hmm.num_states() * self.hmm.num_states(), 0.0);
+            self.lowered.transition_matrix(input, &mut self.matrix);
+        }
+        let (engine, matrix) = (&mut self.engine, &self.matrix);
+        match self
+            .lowered
+            .with_chain(sequence, |chain| engine.observe(Some(matrix), chain.observations, last))
+        {
             Ok(log_prob) => {
                 let surplus = (last + 1).saturating_sub(self.hmm.emission().num_lags());
                 self.emissions.drain(..surplus * width);

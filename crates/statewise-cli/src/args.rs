@@ -1,0 +1,192 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  statewise fit gaussian-hmm nile.csv --states 2 --label year --output nile.json --plot nile.svg
+  statewise fit poisson-hmm earthquakes.csv --states 3 --columns count --restarts 10 --no-prior
+  statewise decode nile.json nile.csv
+  statewise forecast nile.json nile.csv --steps 10
+
+Data are CSV (a header line, a dot in numbers, nothing or NA where missing) or Parquet. Rows are in
+the order of time. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.";
+
+/// State space models on your data: fit, decode, smooth, filter, score, forecast, sample.
+#[derive(Debug, Parser)]
+#[command(name = "statewise", version, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Threads to use (default: all processors of this process, or STATEWISE_NUM_THREADS)
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Fit a model to a file; print its parameters and the decoded path
+    Fit(FitArgs),
+    /// Most likely state of every row, jointly (Viterbi)
+    Decode(DecodeArgs),
+    /// State probabilities of every row given all rows
+    Smooth(DataArgs),
+    /// State probabilities of every row given the rows up to it
+    Filter(DataArgs),
+    /// Log-likelihood of every sequence
+    Score(DataArgs),
+    /// Means, standard deviations and state probabilities of the steps to come
+    Forecast(ForecastArgs),
+    /// Draw sequences from a model
+    Sample(SampleArgs),
+    /// Print what a model file holds
+    Inspect(InspectArgs),
+}
+
+const FIT_EXAMPLES: &str = "\
+Examples:
+  statewise fit gaussian-hmm nile.csv --states 2 --label year
+  statewise fit categorical-hmm weather.csv --states 3 --columns weather --label date
+  statewise fit gaussian-hmm tracks.csv --states 3 --columns speed,turn --id animal --restarts 8
+  statewise fit poisson-hmm counts.csv --states 2 --set transition_matrix_stickiness=10";
+
+#[derive(Debug, Args)]
+#[command(after_help = FIT_EXAMPLES)]
+pub(crate) struct FitArgs {
+    /// The model: an emission family and `-hmm`, as gaussian-hmm or poisson-hmm
+    pub(crate) model: String,
+    /// The data: a CSV or Parquet file, `-` for CSV from standard input
+    pub(crate) file: PathBuf,
+    /// Number of hidden states
+    #[arg(long, short = 'k', value_name = "K")]
+    pub(crate) states: usize,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    /// Most EM iterations
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub(crate) iterations: usize,
+    /// Stop when an iteration gains less than this times 1 + |log probability|; negative: never
+    #[arg(long, value_name = "X", default_value_t = 1e-8, allow_negative_numbers = true)]
+    pub(crate) tolerance: f64,
+    /// Fits from different starts, of which the best is kept
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) restarts: usize,
+    /// Seed of all random numbers
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Leave out the priors: plain maximum likelihood
+    #[arg(long)]
+    pub(crate) no_prior: bool,
+    /// Where emissions start
+    #[arg(long, value_enum, default_value_t = Method::Kmeans)]
+    pub(crate) method: Method,
+    /// A hyper-parameter, as transition_matrix_stickiness=10 or num_components=3; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
+    pub(crate) set: Vec<(String, serde_json::Value)>,
+    /// Save the fitted model
+    #[arg(long, short = 'o', value_name = "MODEL.json")]
+    pub(crate) output: Option<PathBuf>,
+    /// Save decoded states and smoothed probabilities of every row
+    #[arg(long, value_name = "PATH.csv")]
+    pub(crate) path_output: Option<PathBuf>,
+    /// Draw the series with its states
+    #[arg(long, value_name = "PLOT.svg")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Print nothing but errors
+    #[arg(long, short = 'q')]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Method {
+    /// Clusters of the rows
+    Kmeans,
+    /// Draws from the priors
+    Prior,
+}
+
+/// Which columns mean what.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ColumnArgs {
+    /// Columns of the observations (default: the only one left, or those of the model)
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) columns: Vec<String>,
+    /// Column that tells sequences apart; its rows need not be neighbours
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) id: Option<String>,
+    /// Columns of inputs that drive the model
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub(crate) inputs: Vec<String>,
+    /// Column that names rows in the output (a year, a date)
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) label: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// A model file
+    pub(crate) model: PathBuf,
+    /// The data: a CSV or Parquet file, `-` for CSV from standard input
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) columns: ColumnArgs,
+    /// Write here instead of standard output
+    #[arg(long, short = 'o', value_name = "FILE.csv")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DecodeArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Print runs of equal states for reading instead of CSV
+    #[arg(long)]
+    pub(crate) runs: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForecastArgs {
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    /// Steps to forecast
+    #[arg(long, value_name = "H", default_value_t = 10)]
+    pub(crate) steps: usize,
+    /// File with the inputs of the steps to come (the same columns, H rows for each sequence)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) future: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SampleArgs {
+    /// A model file
+    pub(crate) model: PathBuf,
+    /// File with the inputs, for models that read inputs; one row a step
+    pub(crate) file: Option<PathBuf>,
+    /// Time steps of each sequence (default: 100, or the rows of FILE)
+    #[arg(long, value_name = "T")]
+    pub(crate) steps: Option<usize>,
+    /// Sequences
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) sequences: usize,
+    /// Seed of all random numbers
+    #[arg(long, value_name = "S", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Write here instead of standard output
+    #[arg(long, short = 'o', value_name = "FILE.csv")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A model file
+    pub(crate) model: PathBuf,
+}
+
+/// `key=value`, the value as JSON or else as text.
+fn parse_setting(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    let parsed = serde_json::from_str(value).unwrap_or_else(|_| value.into());
+    Ok((key.trim().to_owned(), parsed))
+}

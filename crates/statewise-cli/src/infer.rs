@@ -1,0 +1,166 @@
+//! Commands that use a fitted model; results are CSV.
+
+use std::io::Write;
+
+use statewise::Seed;
+use statewise::data::{Column, Values};
+use statewise::model::hmm::Hmm;
+use statewise::params::Params;
+
+use crate::args::{ColumnArgs, DataArgs, DecodeArgs, ForecastArgs, SampleArgs};
+use crate::failure::Failure;
+use crate::fit::{describe_path, numbers, state_columns};
+use crate::output::{results, write_table};
+use crate::saved::load;
+use crate::source::Source;
+
+/// A model with data for it.
+struct Task {
+    hmm: Hmm,
+    params: Params,
+    source: Source,
+}
+
+impl Task {
+    fn read(args: &DataArgs) -> Result<Self, Failure> {
+        let (file, hmm, mut remembered) = load(&args.model)?;
+        let source = match Source::read(&args.file, &args.columns, &remembered) {
+            // New data are often one sequence of a model of many.
+            Err(_) if args.columns.id.is_none() && remembered.id.is_some() => {
+                remembered.id = None;
+                Source::read(&args.file, &args.columns, &remembered)?
+            }
+            other => other?,
+        };
+        hmm.check_data(&source.data.dataset)?;
+        Ok(Task { hmm, params: file.params, source })
+    }
+
+    /// One row for each row of the data, with these columns behind those that name it.
+    fn write_rows(&self, args: &DataArgs, columns: Vec<Column>) -> Result<(), Failure> {
+        let mut all = self.source.row_columns();
+        all.extend(columns);
+        write_table(&results(all)?, args.output.as_deref())
+    }
+
+    /// A column of sequence ids, each repeated, where there are ids.
+    fn id_column(&self, repeat: usize) -> Option<Column> {
+        let name = self.source.selection.id.clone()?;
+        let ids = self.source.data.ids.iter().flat_map(|id| std::iter::repeat_n(Some(id.as_str()), repeat));
+        Some(Column { name, values: Values::text(ids) })
+    }
+}
+
+pub(crate) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
+    let task = Task::read(&args.data)?;
+    let (states, _) = task.hmm.most_likely_states(&task.params, &task.source.data.dataset)?;
+    if args.runs {
+        return Ok(std::io::stdout().write_all(describe_path(&task.source, &states).as_bytes())?);
+    }
+    let states = numbers(states.iter().map(|z| f64::from(*z)));
+    task.write_rows(&args.data, vec![Column { name: "state".into(), values: states }])
+}
+
+pub(crate) fn smooth(args: &DataArgs) -> Result<(), Failure> {
+    let task = Task::read(args)?;
+    let posterior = task.hmm.smoother(&task.params, &task.source.data.dataset)?;
+    task.write_rows(args, state_columns(task.hmm.num_states(), &posterior.smoothed_probs))
+}
+
+pub(crate) fn filter(args: &DataArgs) -> Result<(), Failure> {
+    let task = Task::read(args)?;
+    let posterior = task.hmm.filter(&task.params, &task.source.data.dataset)?;
+    task.write_rows(args, state_columns(task.hmm.num_states(), &posterior.filtered_probs))
+}
+
+pub(crate) fn score(args: &DataArgs) -> Result<(), Failure> {
+    let task = Task::read(args)?;
+    let data = &task.source.data.dataset;
+    let logliks = task.hmm.marginal_log_prob(&task.params, data)?;
+    let mut columns = Vec::from_iter(task.id_column(1));
+    columns.push(Column { name: "rows".into(), values: numbers(data.lengths().map(|n| n as f64)) });
+    columns.push(Column { name: "log_likelihood".into(), values: Values::Numbers(logliks) });
+    write_table(&results(columns)?, args.output.as_deref())
+}
+
+pub(crate) fn forecast(args: &ForecastArgs) -> Result<(), Failure> {
+    let task = Task::read(&args.data)?;
+    let selection = &task.source.selection;
+    let future = match &args.future {
+        Some(path) => {
+            let inputs = ColumnArgs { columns: selection.inputs.clone(), ..ColumnArgs::default() };
+            Source::read(path, &inputs, &Default::default())?.data.dataset.rows().to_vec()
+        }
+        None if task.hmm.input_dim() > 0 => {
+            return Err(Failure::hinted(
+                "the model reads inputs, also in the steps to come",
+                format!("--future FILE with columns {}", selection.inputs.join(", ")),
+            ));
+        }
+        None => Vec::new(),
+    };
+    let data = &task.source.data.dataset;
+    let (k, width) = (task.hmm.num_states(), task.hmm.emission_width());
+    let forecasts = task.hmm.forecast(&task.params, data, args.steps, &future)?;
+    let gather =
+        |take: &dyn Fn(usize) -> Vec<f64>| (0..forecasts.len()).flat_map(take).collect::<Vec<f64>>();
+    let means = gather(&|n| forecasts[n].means.clone());
+    let deviations = gather(&|n| forecasts[n].standard_deviations(width));
+    let probs = gather(&|n| forecasts[n].state_probs.clone());
+
+    let mut columns = Vec::from_iter(task.id_column(args.steps));
+    let steps = (0..forecasts.len()).flat_map(|_| (1..=args.steps).map(|h| h as f64));
+    columns.push(Column { name: "steps_ahead".into(), values: numbers(steps) });
+    for (d, name) in selection.columns.iter().enumerate() {
+        let entries = |values: &[f64]| numbers(values.iter().skip(d).step_by(width).copied());
+        columns.push(Column { name: format!("{name}_mean"), values: entries(&means) });
+        columns.push(Column { name: format!("{name}_sd"), values: entries(&deviations) });
+    }
+    columns.extend(state_columns(k, &probs));
+    write_table(&results(columns)?, args.data.output.as_deref())
+}
+
+pub(crate) fn sample(args: &SampleArgs) -> Result<(), Failure> {
+    let (file, hmm, remembered) = load(&args.model)?;
+    let width = hmm.emission_width();
+    let inputs = match &args.file {
+        Some(path) if hmm.input_dim() > 0 => {
+            let names = ColumnArgs { columns: remembered.inputs.clone(), ..ColumnArgs::default() };
+            Source::read(path, &names, &Default::default())?.data.dataset.rows().to_vec()
+        }
+        None if hmm.input_dim() > 0 => {
+            return Err(Failure::hinted(
+                "the model reads inputs",
+                format!("give a FILE with columns {}", remembered.inputs.join(", ")),
+            ));
+        }
+        _ => Vec::new(),
+    };
+    let rows = inputs.len().checked_div(hmm.input_dim());
+    let num_steps = args.steps.or(rows).unwrap_or(100);
+    let inputs = inputs.get(..num_steps * hmm.input_dim()).unwrap_or(&inputs);
+
+    let (mut sequence, mut step) = (Vec::new(), Vec::new());
+    let (mut states, mut emissions) = (Vec::new(), Vec::new());
+    for n in 0..args.sequences {
+        let (path, values) = hmm.sample(&file.params, Seed(args.seed), n as u64, num_steps, inputs)?;
+        sequence.extend(std::iter::repeat_n(n as f64, num_steps));
+        step.extend((0..num_steps).map(|t| t as f64));
+        states.extend(path.iter().map(|z| f64::from(*z)));
+        emissions.extend(values);
+    }
+    let columns = [("sequence", sequence), ("step", step), ("state", states)];
+    let named =
+        |(name, values): (&str, Vec<f64>)| Column { name: name.into(), values: Values::Numbers(values) };
+    let mut columns: Vec<Column> = columns.into_iter().map(named).collect();
+    for d in 0..width {
+        let name = remembered.columns.get(d).cloned().unwrap_or_else(|| format!("y{d}"));
+        let values = emissions.iter().skip(d).step_by(width);
+        let values = match remembered.labels.get(&name) {
+            Some(labels) => Values::text(values.map(|code| labels.get(*code as usize).map(String::as_str))),
+            None => numbers(values.copied()),
+        };
+        columns.push(Column { name, values });
+    }
+    write_table(&results(columns)?, args.output.as_deref())
+}

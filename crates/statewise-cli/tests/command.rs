@@ -1,0 +1,368 @@
+//! The real binary on real data: what it prints, what it writes, how it fails.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use statewise::data::{Table, Values};
+use statewise::output::ModelFile;
+
+/// A directory of one test, removed at its end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("statewise-cli-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Scratch(path)
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        std::fs::write(self.0.join(name), text).unwrap();
+        self.path(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn series(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/series").join(name).display().to_string()
+}
+
+fn run(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_statewise")).args(args).output().unwrap()
+}
+
+fn stdout(args: &[&str]) -> String {
+    let output = run(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The message of a command that must fail with this exit code.
+fn failure(args: &[&str], code: i32) -> String {
+    let output = run(args);
+    assert_eq!(output.status.code(), Some(code), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn column(table: &Table, name: &str) -> Vec<f64> {
+    match &table.column(name).unwrap().values {
+        Values::Numbers(values) => values.clone(),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+fn csv(text: &str) -> Table {
+    Table::from_csv(text.as_bytes(), "stdout").unwrap()
+}
+
+#[test]
+fn two_gaussian_states_find_the_fall_of_the_nile_in_1899() {
+    let scratch = Scratch::new("nile");
+    let nile = series("nile.csv");
+    let (model, plot, path) =
+        (scratch.path("nile.json"), scratch.path("nile.svg"), scratch.path("path.csv"));
+    let report = stdout(&[
+        "fit",
+        "gaussian-hmm",
+        &nile,
+        "--states",
+        "2",
+        "--label",
+        "year",
+        "--output",
+        &model,
+        "--plot",
+        &plot,
+        "--path-output",
+        &path,
+    ]);
+    assert!(report.contains("rows 0–27 (1871–1898):  state 1"), "{report}");
+    assert!(report.contains("rows 28–99 (1899–1970): state 0"), "{report}");
+    for word in
+        ["GaussianHMM", "emissions.means", "volume", "log-likelihood", "AIC", "dwell", "(converged)"]
+    {
+        assert!(report.contains(word), "no {word} in\n{report}");
+    }
+    let svg = std::fs::read_to_string(&plot).unwrap();
+    assert!(
+        svg.starts_with("<svg") && svg.contains("smoothed state probabilities") && svg.contains("1900")
+    );
+
+    // What the command saved is what the library loads, and gives the same path again.
+    let file = ModelFile::load(&model).unwrap();
+    assert_eq!(file.name, "GaussianHMM");
+    let saved = Table::read_csv(&path).unwrap();
+    let decoded = csv(&stdout(&["decode", &model, &nile, "--label", "year"]));
+    assert_eq!(column(&decoded, "state"), column(&saved, "state"));
+    assert_eq!(column(&decoded, "year")[99], 1970.0);
+    let smoothed = csv(&stdout(&["smooth", &model, &nile]));
+    assert_eq!(column(&smoothed, "state_1"), column(&saved, "state_1"));
+    let filtered = csv(&stdout(&["filter", &model, &nile]));
+    assert_eq!(column(&filtered, "state_0")[99], column(&smoothed, "state_0")[99]);
+    let runs = stdout(&["decode", &model, &nile, "--label", "year", "--runs"]);
+    assert!(report.ends_with(&runs), "{runs}");
+}
+
+#[test]
+fn three_poisson_states_reach_the_published_likelihood_of_the_earthquakes() {
+    let scratch = Scratch::new("earthquakes");
+    let quakes = series("earthquakes_major_yearly.csv");
+    let model = scratch.path("model.json");
+    let report = stdout(&[
+        "fit",
+        "poisson-hmm",
+        &quakes,
+        "--states",
+        "3",
+        "--label",
+        "year",
+        "--restarts",
+        "6",
+        "--no-prior",
+        "--tolerance",
+        "1e-12",
+        "--iterations",
+        "3000",
+        "-o",
+        &model,
+    ]);
+    assert!(report.contains("-328.527"), "{report}");
+    let score = csv(&stdout(&["score", &model, &quakes]));
+    assert!((column(&score, "log_likelihood")[0] + 328.5275).abs() < 1e-3, "{score:?}");
+    assert_eq!(column(&score, "rows"), [107.0]);
+
+    let forecast = csv(&stdout(&["forecast", &model, &quakes, "--steps", "4"]));
+    assert_eq!(column(&forecast, "steps_ahead"), [1.0, 2.0, 3.0, 4.0]);
+    assert!(column(&forecast, "count_mean").iter().all(|mean| (5.0..40.0).contains(mean)));
+    assert!(column(&forecast, "count_sd").iter().all(|sd| *sd > 2.0));
+
+    let args = ["sample", &model, "--steps", "50", "--sequences", "2", "--seed", "7"];
+    let sample = stdout(&args);
+    assert_eq!(sample, stdout(&args), "the same seed draws the same numbers");
+    assert_eq!(csv(&sample).num_rows(), 100);
+    assert!(column(&csv(&sample), "count").iter().all(|y| y.fract() == 0.0 && *y >= 0.0));
+
+    let inspected = stdout(&["inspect", &model]);
+    for word in ["PoissonHMM with 3 states", "emissions.rates", "count", "from 0", "converged"] {
+        assert!(inspected.contains(word), "no {word} in\n{inspected}");
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_the_number_of_threads() {
+    let quakes = series("earthquakes_major_yearly.csv");
+    let fit = |threads| {
+        stdout(&[
+            "fit",
+            "poisson-hmm",
+            &quakes,
+            "-k",
+            "2",
+            "--columns",
+            "count",
+            "--restarts",
+            "3",
+            "--threads",
+            threads,
+        ])
+    };
+    assert_eq!(fit("1"), fit("2"));
+}
+
+#[test]
+fn text_columns_are_labels_in_every_command() {
+    let scratch = Scratch::new("labels");
+    let text = |words: &[&str]| {
+        format!(
+            "day,sky\n{}",
+            words.iter().enumerate().map(|(i, w)| format!("{i},{w}\n")).collect::<String>()
+        )
+    };
+    let many: Vec<&str> =
+        (0..60)
+            .map(|i| {
+                if (i / 15) % 2 == 0 {
+                    ["sun", "sun", "fog"][i % 3]
+                } else {
+                    ["rain", "rain", "fog"][i % 3]
+                }
+            })
+            .collect();
+    let data = scratch.write("sky.csv", &text(&many));
+    let model = scratch.path("sky.json");
+    let report = stdout(&["fit", "categorical-hmm", &data, "-k", "2", "--columns", "sky", "-o", &model]);
+    assert!(report.contains("labels of sky: 0 = fog, 1 = rain, 2 = sun"), "{report}");
+    // A file that lacks a label keeps the codes of the model.
+    let few = scratch.write("few.csv", &text(&["sun", "sun", "sun"]));
+    let states = column(&csv(&stdout(&["decode", &model, &few])), "state");
+    assert!(states.iter().all(|z| *z == states[0]), "{states:?}");
+    let sample = stdout(&["sample", &model, "--steps", "30"]);
+    assert!(sample.contains(",sun\n") || sample.contains(",rain\n"), "{sample}");
+    let snow = scratch.write("snow.csv", &text(&["sun", "snow"]));
+    let message = failure(&["decode", &model, &snow], 1);
+    assert!(message.contains("column 'sky', row 2: found snow"), "{message}");
+
+    let message = failure(&["fit", "gaussian-hmm", &data, "-k", "2", "--columns", "sky"], 1);
+    assert!(message.contains("column 'sky' holds text ('fog')"), "{message}");
+    let comma = scratch.write("comma.csv", "x;y\n1,5;2\n2,5;3\n");
+    let message = failure(&["fit", "gaussian-hmm", &comma, "-k", "1", "--columns", "x"], 1);
+    assert!(message.contains("a dot, not a comma"), "{message}");
+}
+
+#[test]
+fn an_id_column_makes_sequences() {
+    let scratch = Scratch::new("ids");
+    let rows: String = (0..40)
+        .map(|i| format!("{},{}\n", ["b", "a"][i % 2], if i < 20 { i % 3 } else { 20 + i % 3 }))
+        .collect();
+    let data = scratch.write("ids.csv", &format!("who,x\n{rows}"));
+    let model = scratch.path("ids.json");
+    let report = stdout(&["fit", "poisson-hmm", &data, "-k", "2", "--id", "who", "-o", &model]);
+    assert!(report.contains("40 rows in 2 sequences") && report.contains("sequence b"), "{report}");
+    let score = csv(&stdout(&["score", &model, &data]));
+    assert_eq!(score.column("who").unwrap().values.cell(0), "b");
+    assert_eq!(column(&score, "rows"), [20.0, 20.0]);
+}
+
+#[test]
+fn inputs_drive_the_transitions_of_a_family_that_reads_none() {
+    let scratch = Scratch::new("inputs");
+    let rows: String = (0..80)
+        .map(|i| format!("{},{}\n", if (i / 8) % 2 == 0 { 1 + i % 2 } else { 15 + i % 3 }, (i / 8) % 2))
+        .collect();
+    let data = scratch.write("io.csv", &format!("y,u\n{rows}"));
+    let model = scratch.path("io.json");
+    let report = stdout(&["fit", "poisson-hmm", &data, "-k", "2", "--inputs", "u", "-o", &model]);
+    assert!(report.contains("transitions.weights"), "{report}");
+    let message = failure(&["forecast", &model, &data, "--steps", "3"], 1);
+    assert!(message.contains("--future FILE with columns u"), "{message}");
+    let future = scratch.write("future.csv", "u\n0\n1\n1\n");
+    let forecast = csv(&stdout(&["forecast", &model, &data, "--steps", "3", "--future", &future]));
+    assert_eq!(forecast.num_rows(), 3);
+    assert_eq!(csv(&stdout(&["sample", &model, &future])).num_rows(), 3);
+}
+
+#[test]
+fn one_family_a_column_is_written_with_a_plus() {
+    let scratch = Scratch::new("channels");
+    let rows: String = (0..60)
+        .map(|i| format!("{}.{},{}\n", (i / 10) % 2 * 9, i % 7, ["low", "high"][(i / 10) % 2]))
+        .collect();
+    let data = scratch.write("mixed.csv", &format!("x,level\n{rows}"));
+    let report = stdout(&["fit", "gaussian+categorical-hmm", &data, "-k", "2", "--columns", "x,level"]);
+    assert!(report.contains("GaussianCategoricalHMM with 2 states"), "{report}");
+}
+
+#[test]
+fn hyper_parameters_are_set_by_name() {
+    let quakes = series("earthquakes_major_yearly.csv");
+    let scratch = Scratch::new("set");
+    let model = scratch.path("sticky.json");
+    let base = ["fit", "poisson-hmm", &quakes, "-k", "2", "--columns", "count", "-q", "-o", &model];
+    let sticky =
+        [&base[..], &["--set", "transition_matrix_stickiness=50", "--set", "emission_prior_rate=0.5"]]
+            .concat();
+    assert_eq!(stdout(&sticky), "");
+    let text = std::fs::read_to_string(&model).unwrap();
+    assert!(
+        text.contains("\"transition_matrix_stickiness\": 50")
+            && text.contains("\"emission_prior_rate\": 0.5")
+    );
+    let message = failure(&[&base[..], &["--set", "emission_prior_rat=1"]].concat(), 1);
+    assert!(
+        message.contains("emission_prior_rat: this model has no such")
+            && message.contains("emission_prior_rate"),
+        "{message}"
+    );
+    let message = failure(&[&base[..], &["--set", "emission_prior_rate=-1"]].concat(), 1);
+    assert!(message.contains("emission_prior_rate: found -1"), "{message}");
+}
+
+#[test]
+fn mistakes_are_told_in_a_line_with_a_hint() {
+    let scratch = Scratch::new("mistakes");
+    let nile = series("nile.csv");
+    let told = |args: &[&str], code: i32, words: &[&str]| {
+        let message = failure(args, code);
+        assert!(words.iter().all(|word| message.contains(word)), "{args:?}: {message}");
+        assert!(!message.contains("panicked"), "{message}");
+    };
+    told(&["fit", "gaussian-hm", &nile, "-k", "2"], 1, &["no model 'gaussian-hm'", "poisson-hmm"]);
+    told(
+        &["fit", "gausian-hmm", &nile, "-k", "2", "--columns", "volume"],
+        1,
+        &["no model", "gaussian-hmm"],
+    );
+    told(&["fit", "gaussian-hmm", &nile, "-k", "2"], 1, &["year, volume", "--columns volume"]);
+    told(&["fit", "gaussian-hmm", &nile, "-k", "2", "--columns", "volme"], 1, &["did you mean 'volume'"]);
+    told(&["fit", "gaussian-hmm", &nile, "-k", "0", "--columns", "volume"], 1, &["num_states: found 0"]);
+    told(&["fit", "gaussian-hmm", &nile, "-k", "two"], 2, &["invalid value 'two'"]);
+    told(&["fit", "gaussian-hmm", "nowhere.csv", "-k", "2"], 1, &["nowhere.csv", "No such file"]);
+    let ragged = scratch.write("ragged.csv", "a,b\n1,2\n3\n");
+    told(&["fit", "gaussian-hmm", &ragged, "-k", "2", "--columns", "a"], 1, &["ragged.csv: line 3"]);
+    let model = scratch.write("broken.json", "{\"format\": \"statewise-model\", \"version\": 9}");
+    told(&["decode", &model, &nile], 1, &["broken.json", "version 9"]);
+    told(&["decode", &nile, &nile], 1, &["nile.csv: not JSON"]);
+    let parquet = scratch.write("broken.parquet", "PAR1 this is not Parquet PAR1");
+    told(&["fit", "gaussian-hmm", &parquet, "-k", "2", "--columns", "a"], 1, &["broken.parquet"]);
+    let good = scratch.path("good.json");
+    stdout(&["fit", "poisson-hmm", &nile, "-k", "2", "--columns", "volume", "-q", "-o", &good]);
+    let halves = scratch.write("halves.csv", "volume\n1.5\n");
+    told(&["decode", &good, &halves], 1, &["emissions row 0, column 0: found 1.5"]);
+    told(
+        &["fit", "poisson-hmm", &nile, "-k", "2", "--columns", "volume", "-o", "/no/such/dir/m.json"],
+        1,
+        &["/no/such/dir/m.json"],
+    );
+}
+
+#[test]
+fn help_lists_commands_and_examples() {
+    let help = stdout(&["--help"]);
+    for command in
+        ["fit", "decode", "smooth", "filter", "score", "forecast", "sample", "inspect", "Examples:"]
+    {
+        assert!(help.contains(command), "{help}");
+    }
+    assert!(stdout(&["fit", "--help"]).contains("--set <KEY=VALUE>"));
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_was_reached() {
+    let scratch = Scratch::new("interrupt");
+    let rows: String = (0..3_000).map(|i| format!("{}\n", (i * 7919) % 101)).collect();
+    let data = scratch.write("long.csv", &format!("y\n{rows}"));
+    let model = scratch.path("model.json");
+    let child = Command::new(env!("CARGO_BIN_EXE_statewise"))
+        .args([
+            "fit",
+            "poisson-hmm",
+            &data,
+            "-k",
+            "12",
+            "--iterations",
+            "1000000",
+            "--tolerance=-1",
+            "-o",
+            &model,
+        ])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("(interrupted)"));
+    assert!(ModelFile::load(&model).is_ok());
+}
