@@ -58,6 +58,13 @@ class Dataset:
             ids=None if self.ids is None else self.ids[start:stop],
         )
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # What comes out of a pickle may lie at any address.
+        self.__dict__.update(state)
+        self.__dict__["rows"] = aligned(self.rows)
+        if self.inputs is not None:
+            self.__dict__["inputs"] = aligned(self.inputs)
+
     def per_row(self, values: NDArray[Any]) -> Any:
         """Gives back values [rows, ...] as the data came: [T, ...], [N, T, ...] or a list of [T, ...]."""
         if self.layout == "single":
@@ -202,11 +209,10 @@ def _doubles(values: Any, mask: Any, argument: str) -> NDArray[np.float64]:
         mask = hidden if mask is None else hidden | np.asarray(mask, dtype=bool)
         values = values.data
     try:
-        array = np.ascontiguousarray(np.asarray(values, dtype=np.float64))
+        array = aligned(np.asarray(values, dtype=np.float64))
     except (TypeError, ValueError):
         kind = getattr(values, "dtype", type(values).__name__)
         raise StatewiseError(f"{argument}: found {kind}, expected numbers of one shape") from None
-    array = array.reshape(np.shape(values))  # ascontiguousarray makes a scalar one-dimensional
     if array.ndim == 0:
         raise StatewiseError(f"{argument}: found a single number, expected at least one time step")
     if mask is not None:
@@ -215,6 +221,11 @@ def _doubles(values: Any, mask: Any, argument: str) -> NDArray[np.float64]:
             raise StatewiseError(f"mask: found shape {hidden.shape}, expected {array.shape} as {argument} has")
         array = np.where(hidden, np.nan, array)
     return array
+
+
+def aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """The array in C order at an aligned address; a copy only where it is not so already."""
+    return np.require(array, requirements=["C", "ALIGNED"])
 
 
 def _inputs(inputs: Any, data: Dataset) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import _native
 from ._progress import ProgressLine
-from .data import Dataset
+from .data import Dataset, aligned
 from .errors import StatewiseError
 from .parameters import Params, Properties
 
@@ -254,7 +254,8 @@ def _cut(groups: list[Dataset], count: int) -> list[list[Dataset]]:
 def _partition_e_step(spec: str, arrays: Arrays, groups: list[Dataset]) -> list[StatisticsTuple]:
     """Runs on a worker: statistics of each group."""
     model = _built(spec)
-    return [_native.e_step(model, arrays, group) for group in groups]
+    params = [aligned(array) for array in arrays]
+    return [_native.e_step(model, params, group) for group in groups]
 
 
 @lru_cache(maxsize=16)

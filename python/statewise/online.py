@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _native
+from .data import aligned
 from .learning import step_size as step_sizes
 from .parameters import Params, Properties
 
@@ -107,4 +108,4 @@ class OnlineEM:
 
 
 def _flat(values: ArrayLike) -> NDArray[np.float64]:
-    return np.ascontiguousarray(values, dtype=np.float64).reshape(-1)
+    return aligned(np.asarray(values, dtype=np.float64)).reshape(-1)

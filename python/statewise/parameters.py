@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from .data import aligned
 from .errors import StatewiseError
 
 Leaf = TypeVar("Leaf")
@@ -167,7 +168,7 @@ class Params(Record[NDArray[np.float64]]):
         if missing or extra:
             found = ", ".join(flat)
             raise StatewiseError(f"params: found {found}, expected {', '.join(paths)}")
-        return [np.ascontiguousarray(flat[path]) for path in paths]
+        return [aligned(flat[path]) for path in paths]
 
 
 def as_params(params: Params | Mapping[str, Any]) -> Params:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .data import aligned
 from .errors import StatewiseError
 
 
@@ -57,4 +58,4 @@ class Statistics:
         return self._tuple()[1:] == other._tuple()[1:] and np.array_equal(self.values, other.values)
 
     def _tuple(self) -> tuple[NDArray[np.float64], float, float, float]:
-        return self.values, self.marginal_loglik, self.num_sequences, self.num_steps
+        return aligned(self.values), self.marginal_loglik, self.num_sequences, self.num_steps

@@ -6,7 +6,7 @@ use rand::RngExt;
 use statewise_kernels::discrete::{self, Chain, LogObs, Smoothed, Transitions, Workspace};
 use statewise_kernels::random::Seed;
 
-use crate::convert::{error, shaped};
+use crate::convert::{error, shaped, slice};
 
 type Array<'py> = Bound<'py, PyArrayDyn<f64>>;
 
@@ -23,13 +23,13 @@ impl<'a> Arrays<'a> {
         matrix: &'a PyReadonlyArrayDyn<'_, f64>,
         log_likelihoods: &'a PyReadonlyArray2<'_, f64>,
     ) -> PyResult<Self> {
-        let values = matrix.as_slice()?;
+        let values = slice(&matrix)?;
         let per_step = matrix.ndim() == 3;
         Ok(Arrays {
             initial,
             transitions: if per_step { Transitions::PerStep(values) } else { Transitions::Static(values) },
             observations: LogObs {
-                values: log_likelihoods.as_slice()?,
+                values: slice(&log_likelihoods)?,
                 num_states: log_likelihoods.shape()[1],
             },
         })
@@ -58,7 +58,7 @@ pub(crate) fn chain_filter<'py>(
     matrix: PyReadonlyArrayDyn<'_, f64>,
     log_likelihoods: PyReadonlyArray2<'_, f64>,
 ) -> PyResult<(f64, Array<'py>, Array<'py>)> {
-    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(slice(&initial)?, &matrix, &log_likelihoods)?;
     let (mut filtered, mut predicted) = (arrays.zeros(), arrays.zeros());
     let loglik = py
         .detach(|| {
@@ -82,7 +82,7 @@ pub(crate) fn chain_smoother<'py>(
     matrix: PyReadonlyArrayDyn<'_, f64>,
     log_likelihoods: PyReadonlyArray2<'_, f64>,
 ) -> PyResult<(f64, Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
-    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(slice(&initial)?, &matrix, &log_likelihoods)?;
     let (mut smoothed, mut filtered, mut predicted) = (arrays.zeros(), arrays.zeros(), arrays.zeros());
     let [_, k] = arrays.shape();
     let mut pair_sum = vec![0.0; k * k];
@@ -113,7 +113,7 @@ pub(crate) fn chain_pairwise<'py>(
     matrix: PyReadonlyArrayDyn<'_, f64>,
     log_likelihoods: PyReadonlyArray2<'_, f64>,
 ) -> PyResult<Array<'py>> {
-    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(slice(&initial)?, &matrix, &log_likelihoods)?;
     let [num_steps, k] = arrays.shape();
     let size = k * k;
     let mut pairs = vec![0.0; (num_steps - 1) * size];
@@ -134,7 +134,7 @@ pub(crate) fn chain_viterbi<'py>(
     matrix: PyReadonlyArrayDyn<'_, f64>,
     log_likelihoods: PyReadonlyArray2<'_, f64>,
 ) -> PyResult<(Bound<'py, PyArrayDyn<u32>>, f64)> {
-    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(slice(&initial)?, &matrix, &log_likelihoods)?;
     let [num_steps, _] = arrays.shape();
     let mut path = vec![0; num_steps];
     let log_prob = py
@@ -154,7 +154,7 @@ pub(crate) fn chain_sample_paths<'py>(
     log_likelihoods: PyReadonlyArray2<'_, f64>,
     num_samples: usize,
 ) -> PyResult<(f64, Bound<'py, PyArrayDyn<u32>>)> {
-    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(slice(&initial)?, &matrix, &log_likelihoods)?;
     let [num_steps, _] = arrays.shape();
     let mut paths = vec![0; num_samples * num_steps];
     let mut rng = Seed(seed).stream("posterior_sample", 0);
@@ -199,7 +199,7 @@ pub(crate) fn chain_fixed_lag_windows<'py>(
     log_likelihoods: PyReadonlyArray2<'_, f64>,
     window: usize,
 ) -> PyResult<(Array<'py>, Array<'py>)> {
-    let arrays = Arrays::new(initial.as_slice()?, &matrix, &log_likelihoods)?;
+    let arrays = Arrays::new(slice(&initial)?, &matrix, &log_likelihoods)?;
     let [num_steps, k] = arrays.shape();
     let mut smoothed = vec![0.0; num_steps * window * k];
     let mut cumulative = vec![0.0; num_steps];
@@ -219,7 +219,7 @@ pub(crate) fn stationary_distribution<'py>(
     matrix: PyReadonlyArray2<'_, f64>,
 ) -> PyResult<Array<'py>> {
     let k = matrix.shape()[0];
-    let probs = discrete::stationary_distribution(matrix.as_slice()?, k).map_err(error)?;
+    let probs = discrete::stationary_distribution(slice(&matrix)?, k).map_err(error)?;
     Ok(shaped(py, probs, &[k]))
 }
 
@@ -231,6 +231,6 @@ pub(crate) fn expected_dwell_times<'py>(
     matrix: PyReadonlyArray2<'_, f64>,
 ) -> PyResult<Array<'py>> {
     let k = matrix.shape()[0];
-    let times = discrete::expected_dwell_times(matrix.as_slice()?, k).map_err(error)?;
+    let times = discrete::expected_dwell_times(slice(&matrix)?, k).map_err(error)?;
     Ok(shaped(py, times, &[k]))
 }

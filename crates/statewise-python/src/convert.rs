@@ -1,8 +1,9 @@
 //! Between Python's arrays and the library's datasets, parameters and errors.
 
-use numpy::ndarray::{Array1, ArrayD, IxDyn};
+use numpy::ndarray::{Array1, ArrayD, Dimension, IxDyn};
 use numpy::{
-    IntoPyArray, PyArray1, PyArrayDyn, PyReadonlyArray2, PyReadonlyArrayDyn, PyUntypedArrayMethods,
+    Element, IntoPyArray, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray, PyReadonlyArray2,
+    PyReadonlyArrayDyn, PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
 use statewise::data::Dataset;
@@ -29,9 +30,9 @@ impl DataArg<'_> {
     /// The dataset behind the arrays, which must be C-contiguous.
     pub(crate) fn dataset(&self) -> PyResult<Dataset<'_>> {
         let width = self.rows.shape()[1];
-        let mut data = Dataset::ragged(self.rows.as_slice()?, &self.lengths, width).map_err(error)?;
+        let mut data = Dataset::ragged(slice(&self.rows)?, &self.lengths, width).map_err(error)?;
         if let Some(inputs) = &self.inputs {
-            data = data.with_inputs(inputs.as_slice()?, inputs.shape()[1]).map_err(error)?;
+            data = data.with_inputs(slice(&inputs)?, inputs.shape()[1]).map_err(error)?;
         }
         match &self.weights {
             Some(weights) => data.with_weights(weights.clone()).map_err(error),
@@ -43,14 +44,27 @@ impl DataArg<'_> {
 /// Arrays in the order of a schema.
 pub(crate) type ArraysArg<'py> = Vec<PyReadonlyArrayDyn<'py, f64>>;
 
+/// The values of an array, which must be C-contiguous and aligned; Python sees to both.
+///
+/// NumPy arrays may lie at any address (after a pickle out of band, in a record); a slice may not.
+pub(crate) fn slice<'a, T: Element, D: Dimension>(
+    array: &'a PyReadonlyArray<'_, T, D>,
+) -> PyResult<&'a [T]> {
+    if array.data().is_aligned() {
+        Ok(array.as_slice()?)
+    } else {
+        Err(error("arrays: found one at an odd address, expected an aligned one (numpy.require)"))
+    }
+}
+
 /// One array, copied.
-pub(crate) fn array(value: &PyReadonlyArrayDyn<'_, f64>) -> Array {
-    Array::new(value.shape(), value.as_array().iter().copied().collect())
+pub(crate) fn array(value: &PyReadonlyArrayDyn<'_, f64>) -> PyResult<Array> {
+    Ok(Array::new(value.shape(), slice(value)?.to_vec()))
 }
 
 /// Parameters, copied.
-pub(crate) fn params(arrays: &ArraysArg<'_>) -> Params {
-    Params::new(arrays.iter().map(array).collect())
+pub(crate) fn params(arrays: &ArraysArg<'_>) -> PyResult<Params> {
+    Ok(Params::new(arrays.iter().map(array).collect::<PyResult<_>>()?))
 }
 
 /// Parameters for Python, in the order of the schema.
@@ -67,7 +81,7 @@ pub(crate) fn properties(json: &str, schema: &[ParamSpec]) -> PyResult<Propertie
 }
 
 /// A vector as a NumPy array of this shape, without a copy.
-pub(crate) fn shaped<'py, T: numpy::Element>(
+pub(crate) fn shaped<'py, T: Element>(
     py: Python<'py>,
     values: Vec<T>,
     shape: &[usize],
@@ -82,7 +96,7 @@ pub(crate) fn shaped<'py, T: numpy::Element>(
 }
 
 /// A vector as a NumPy array, without a copy.
-pub(crate) fn flat<T: numpy::Element>(py: Python<'_>, values: Vec<T>) -> Bound<'_, PyArray1<T>> {
+pub(crate) fn flat<T: Element>(py: Python<'_>, values: Vec<T>) -> Bound<'_, PyArray1<T>> {
     Array1::from_vec(values).into_pyarray(py)
 }
 
@@ -98,7 +112,7 @@ pub(crate) fn statistics_tuple(py: Python<'_>, statistics: Statistics) -> Statis
 /// Statistics from Python.
 pub(crate) fn statistics(
     (values, marginal_loglik, num_sequences, num_steps): (PyReadonlyArrayDyn<'_, f64>, f64, f64, f64),
-) -> Statistics {
-    let values = values.as_array().iter().copied().collect();
-    Statistics { values, marginal_loglik, num_sequences, num_steps }
+) -> PyResult<Statistics> {
+    let values = slice(&values)?.to_vec();
+    Ok(Statistics { values, marginal_loglik, num_sequences, num_steps })
 }

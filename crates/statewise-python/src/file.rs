@@ -25,7 +25,7 @@ pub(crate) fn save(
     let file = ModelFile {
         properties: properties(props, model.0.schema())?,
         provenance,
-        ..ModelFile::hmm(name, &model.0, to_params(&params))
+        ..ModelFile::hmm(name, &model.0, to_params(&params)?)
     };
     py.detach(|| file.save(&path)).map_err(error)
 }

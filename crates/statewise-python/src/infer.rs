@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use statewise::infer::{Filtered, Forecast, Smoothed};
 use statewise_kernels::random::Seed;
 
-use crate::convert::{ArraysArg, DataArg, error, flat, params as to_params, shaped};
+use crate::convert::{ArraysArg, DataArg, error, flat, params as to_params, shaped, slice};
 use crate::model::Hmm;
 
 type Array1<'py> = Bound<'py, PyArray1<f64>>;
@@ -25,8 +25,8 @@ pub(crate) fn sample<'py>(
     num_steps: usize,
     inputs: Option<PyReadonlyArray2<'_, f64>>,
 ) -> PyResult<(States<'py>, Array<'py>)> {
-    let params = to_params(&params);
-    let inputs = inputs.as_ref().map_or(Ok(&[][..]), |inputs| inputs.as_slice())?;
+    let params = to_params(&params)?;
+    let inputs = inputs.as_ref().map_or(Ok(&[][..]), slice)?;
     let block = num_steps * model.0.input_dim();
     if inputs.len() != num_sequences * block {
         let expected = format!("{num_sequences} × {num_steps} rows of dimension {}", model.0.input_dim());
@@ -63,7 +63,7 @@ pub(crate) fn log_prob<'py>(
     states: PyReadonlyArray1<'_, u32>,
     data: DataArg<'_>,
 ) -> PyResult<Array1<'py>> {
-    let (params, states, data) = (to_params(&params), states.as_slice()?, data.dataset()?);
+    let (params, states, data) = (to_params(&params)?, slice(&states)?, data.dataset()?);
     let values = py.detach(|| model.0.log_prob(&params, states, &data)).map_err(error)?;
     Ok(flat(py, values))
 }
@@ -77,7 +77,7 @@ pub(crate) fn marginal_log_prob<'py>(
     params: ArraysArg<'_>,
     data: DataArg<'_>,
 ) -> PyResult<Array1<'py>> {
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let values = py.detach(|| model.0.marginal_log_prob(&params, &data)).map_err(error)?;
     Ok(flat(py, values))
 }
@@ -91,7 +91,7 @@ pub(crate) fn filter<'py>(
     params: ArraysArg<'_>,
     data: DataArg<'_>,
 ) -> PyResult<(Array1<'py>, Array<'py>, Array<'py>)> {
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let Filtered { marginal_loglik, filtered_probs, predicted_probs } =
         py.detach(|| model.0.filter(&params, &data)).map_err(error)?;
     let shape = [data.num_rows(), model.0.num_states()];
@@ -108,7 +108,7 @@ pub(crate) fn smoother<'py>(
     params: ArraysArg<'_>,
     data: DataArg<'_>,
 ) -> PyResult<(Array1<'py>, Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let Smoothed { marginal_loglik, filtered_probs, predicted_probs, smoothed_probs, trans_probs } =
         py.detach(|| model.0.smoother(&params, &data)).map_err(error)?;
     let k = model.0.num_states();
@@ -131,7 +131,7 @@ pub(crate) fn pairwise<'py>(
     params: ArraysArg<'_>,
     data: DataArg<'_>,
 ) -> PyResult<Vec<Array<'py>>> {
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let pairs = py.detach(|| model.0.pairwise(&params, &data)).map_err(error)?;
     let k = model.0.num_states();
     let shape = |values: &Vec<f64>| [values.len() / (k * k), k, k];
@@ -148,7 +148,7 @@ pub(crate) fn fixed_lag_smoother<'py>(
     data: DataArg<'_>,
     lag: usize,
 ) -> PyResult<Array<'py>> {
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let values = py.detach(|| model.0.fixed_lag_smoother(&params, &data, lag)).map_err(error)?;
     Ok(shaped(py, values, &[data.num_rows(), model.0.num_states()]))
 }
@@ -162,7 +162,7 @@ pub(crate) fn most_likely_states<'py>(
     params: ArraysArg<'_>,
     data: DataArg<'_>,
 ) -> PyResult<(States<'py>, Array1<'py>)> {
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let (paths, log_probs) = py.detach(|| model.0.most_likely_states(&params, &data)).map_err(error)?;
     let rows = paths.len();
     Ok((shaped(py, paths, &[rows]), flat(py, log_probs)))
@@ -178,7 +178,7 @@ pub(crate) fn k_best_states<'py>(
     data: DataArg<'_>,
     count: usize,
 ) -> PyResult<Vec<(States<'py>, Array1<'py>)>> {
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let best = py.detach(|| model.0.k_best_states(&params, &data, count)).map_err(error)?;
     let one = |(n, found): (usize, Vec<(f64, Vec<u32>)>)| {
         let log_probs: Vec<f64> = found.iter().map(|(log_prob, _)| *log_prob).collect();
@@ -199,7 +199,7 @@ pub(crate) fn posterior_sample<'py>(
     data: DataArg<'_>,
     num_samples: usize,
 ) -> PyResult<Vec<States<'py>>> {
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let paths =
         py.detach(|| model.0.posterior_sample(&params, Seed(seed), &data, num_samples)).map_err(error)?;
     let one = |(n, p): (usize, Vec<u32>)| shaped(py, p, &[num_samples, data.range(n).len()]);
@@ -218,8 +218,8 @@ pub(crate) fn forecast<'py>(
     horizon: usize,
     future_inputs: Option<PyReadonlyArray2<'_, f64>>,
 ) -> PyResult<Vec<(Array<'py>, Array<'py>, Array<'py>)>> {
-    let (params, data) = (to_params(&params), data.dataset()?);
-    let inputs = future_inputs.as_ref().map_or(Ok(&[][..]), |inputs| inputs.as_slice())?;
+    let (params, data) = (to_params(&params)?, data.dataset()?);
+    let inputs = future_inputs.as_ref().map_or(Ok(&[][..]), slice)?;
     let forecasts = py.detach(|| model.0.forecast(&params, &data, horizon, inputs)).map_err(error)?;
     let (k, width) = (model.0.num_states(), model.0.emission_width());
     let one = |Forecast { state_probs, means, covs }| {

@@ -30,7 +30,7 @@ pub(crate) fn e_step<'py>(
     params: ArraysArg<'_>,
     data: DataArg<'_>,
 ) -> PyResult<StatisticsTuple<'py>> {
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let statistics = py.detach(|| {
         model.0.check_data(&data)?;
         model.0.e_step(&params, &data)
@@ -50,7 +50,7 @@ pub(crate) fn m_step<'py>(
     use_priors: bool,
 ) -> PyResult<(Arrays<'py>, usize)> {
     let properties = properties(props, model.0.schema())?;
-    let (params, statistics) = (to_params(&params), statistics(stats));
+    let (params, statistics) = (to_params(&params)?, statistics(stats)?);
     params.check(model.0.schema()).map_err(error)?;
     let outcome =
         py.detach(|| model.0.m_step(&params, &properties, &statistics, use_priors)).map_err(error)?;
@@ -66,7 +66,7 @@ pub(crate) fn score<'py>(
     params: ArraysArg<'_>,
     stats: StatisticsArg<'_>,
 ) -> PyResult<Arrays<'py>> {
-    let (params, statistics) = (to_params(&params), statistics(stats));
+    let (params, statistics) = (to_params(&params)?, statistics(stats)?);
     params.check(model.0.schema()).map_err(error)?;
     Ok(arrays(py, &model.0.score(&params, &statistics)))
 }
@@ -79,7 +79,7 @@ pub(crate) fn log_prior_gradient<'py>(
     model: &Hmm,
     params: ArraysArg<'_>,
 ) -> PyResult<Arrays<'py>> {
-    let params = to_params(&params);
+    let params = to_params(&params)?;
     params.check(model.0.schema()).map_err(error)?;
     Ok(arrays(py, &model.0.log_prior_gradient(&params)))
 }
@@ -99,7 +99,7 @@ pub(crate) fn fit<'py>(
 ) -> PyResult<ReportTuple<'py>> {
     let learner = self::learner(learner)?;
     let properties = properties(props, model.0.schema())?;
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let mut watch = Watch::new(callback);
     let report = py.detach(|| learner.fit(&*model.0, &params, &properties, &data, &mut |p| watch.sees(p)));
     watch.finish(py, report)
@@ -126,7 +126,7 @@ pub(crate) fn fit_restarts<'py>(
 ) -> PyResult<(ReportTuple<'py>, usize, Vec<Option<f64>>)> {
     let learner = self::learner(learner)?;
     let properties = properties(props, model.0.schema())?;
-    let starts: Vec<Params> = starts.iter().map(to_params).collect();
+    let starts: Vec<Params> = starts.iter().map(to_params).collect::<PyResult<_>>()?;
     let data = data.dataset()?;
     let stop = AtomicBool::new(false);
     let restarts = py.detach(|| {
@@ -165,14 +165,14 @@ pub(crate) fn fit_em_with<'py>(
     callback: Option<Py<PyAny>>,
 ) -> PyResult<ReportTuple<'py>> {
     let properties = properties(props, model.0.schema())?;
-    let params = to_params(&params);
+    let params = to_params(&params)?;
     let em = Em { num_iters, tolerance, prior: use_priors };
     let mut watch = Watch::new(callback);
     let mut failure = None;
     let ask = |params: &Params| -> PyResult<Statistics> {
         Python::attach(|py| {
             let answer = e_step.call1(py, (arrays(py, params),))?;
-            Ok(statistics(answer.extract::<StatisticsArg<'_>>(py)?))
+            statistics(answer.extract::<StatisticsArg<'_>>(py)?)
         })
     };
     let report = py.detach(|| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 use statewise::model::hmm::{self, HmmSpec, Start};
-use statewise::params::Constraint;
+use statewise::params::{Array, Constraint};
 use statewise_kernels::random::Seed;
 
 use crate::convert::{ArraysArg, DataArg, array, arrays, error, params};
@@ -61,7 +61,8 @@ impl Hmm {
         data: Option<DataArg<'_>>,
         given: Vec<(String, PyReadonlyArrayDyn<'_, f64>)>,
     ) -> PyResult<Vec<Bound<'py, PyArrayDyn<f64>>>> {
-        let given: Vec<_> = given.into_iter().map(|(path, value)| (path, array(&value))).collect();
+        let given: Vec<(String, Array)> =
+            given.into_iter().map(|(path, value)| Ok((path, array(&value)?))).collect::<PyResult<_>>()?;
         let data = data.as_ref().map(DataArg::dataset).transpose()?;
         let start = data.as_ref().map_or(Start::Prior, Start::KMeans);
         let (params, _) = py.detach(|| self.0.initialize(start, Seed(seed), &given)).map_err(error)?;
@@ -71,13 +72,13 @@ impl Hmm {
     /// Checks parameters against the schema.
     #[pyo3(signature = (params: "Sequence[NDArray[float64]]"))]
     fn check(&self, params: ArraysArg<'_>) -> PyResult<()> {
-        crate::convert::params(&params).check(self.0.schema()).map_err(error)
+        crate::convert::params(&params)?.check(self.0.schema()).map_err(error)
     }
 
     /// log p(θ).
     #[pyo3(signature = (params: "Sequence[NDArray[float64]]"))]
     fn log_prior(&self, params: ArraysArg<'_>) -> PyResult<f64> {
-        let params = self::params(&params);
+        let params = self::params(&params)?;
         params.check(self.0.schema()).map_err(error)?;
         Ok(self.0.log_prior(&params))
     }

@@ -31,7 +31,7 @@ impl OnlineEm {
     ) -> PyResult<Self> {
         let properties = properties(props, model.0.schema())?;
         let step_size: StepSize = serde_json::from_str(step_size).map_err(error)?;
-        let params = to_params(&params);
+        let params = to_params(&params)?;
         let learner = learn::OnlineEm::new(&*model.0, params, properties, step_size, use_priors, burn_in);
         Ok(OnlineEm { model: model.0.clone(), learner: learner.map_err(error)? })
     }

@@ -8,7 +8,7 @@ use statewise::learn::{self, Candidate, Folds};
 use statewise::model::hmm;
 use statewise::params::Properties;
 
-use crate::convert::{ArraysArg, DataArg, arrays, error, params as to_params, properties};
+use crate::convert::{ArraysArg, DataArg, arrays, error, params as to_params, properties, slice};
 use crate::learn::learner;
 use crate::model::Hmm;
 
@@ -23,7 +23,7 @@ pub(crate) fn information_criteria(
     data: DataArg<'_>,
 ) -> PyResult<(f64, usize, f64, f64, f64, Option<f64>)> {
     let properties = properties(props, model.0.schema())?;
-    let (params, data) = (to_params(&params), data.dataset()?);
+    let (params, data) = (to_params(&params)?, data.dataset()?);
     let c =
         py.detach(|| learn::information_criteria(&*model.0, &params, &properties, &data)).map_err(error)?;
     Ok((c.marginal_loglik, c.num_parameters, c.num_observations, c.aic, c.bic, c.icl))
@@ -72,7 +72,7 @@ pub(crate) fn permute<'py>(
 ) -> PyResult<(Vec<Bound<'py, PyArrayDyn<f64>>>, String)> {
     let schema = model.0.schema();
     let properties = properties(props, schema)?;
-    let params = learn::permute_params(schema, &to_params(&params), &permutation).map_err(error)?;
+    let params = learn::permute_params(schema, &to_params(&params)?, &permutation).map_err(error)?;
     let properties = learn::permute_properties(schema, &properties, &permutation).map_err(error)?;
     Ok((arrays(py, &params), serde_json::to_string(&properties).map_err(error)?))
 }
@@ -86,7 +86,7 @@ pub(crate) fn order_by_parameter(
     path: &str,
     column: usize,
 ) -> PyResult<Vec<usize>> {
-    learn::order_by_parameter(model.0.schema(), &to_params(&params), path, column).map_err(error)
+    learn::order_by_parameter(model.0.schema(), &to_params(&params)?, path, column).map_err(error)
 }
 
 /// (K, counts [K · K]) of how often state i of the first path meets state j of the second.
@@ -96,7 +96,7 @@ pub(crate) fn state_overlap(
     first: PyReadonlyArray1<'_, u32>,
     second: PyReadonlyArray1<'_, u32>,
 ) -> PyResult<(usize, Vec<usize>)> {
-    learn::state_overlap(first.as_slice()?, second.as_slice()?, 0).map_err(error)
+    learn::state_overlap(slice(&first)?, slice(&second)?, 0).map_err(error)
 }
 
 /// The relabelling of the first path that agrees most with the second.
@@ -106,5 +106,5 @@ pub(crate) fn find_permutation(
     first: PyReadonlyArray1<'_, u32>,
     second: PyReadonlyArray1<'_, u32>,
 ) -> PyResult<Vec<usize>> {
-    learn::find_permutation(first.as_slice()?, second.as_slice()?, 0).map_err(error)
+    learn::find_permutation(slice(&first)?, slice(&second)?, 0).map_err(error)
 }

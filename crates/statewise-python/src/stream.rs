@@ -7,7 +7,7 @@ use statewise::infer::{FilterState, OnlineFilter as Filter};
 use statewise::params::Params;
 use statewise_kernels::discrete::OnlineState;
 
-use crate::convert::{ArraysArg, error, flat, params as to_params, shaped};
+use crate::convert::{ArraysArg, error, flat, params as to_params, shaped, slice};
 use crate::model::Hmm;
 
 struct Owner {
@@ -32,7 +32,7 @@ impl OnlineFilter {
     #[new]
     #[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]"))]
     fn new(model: &Hmm, params: ArraysArg<'_>) -> PyResult<Self> {
-        let owner = Owner { model: model.0.clone(), params: to_params(&params) };
+        let owner = Owner { model: model.0.clone(), params: to_params(&params)? };
         let cell = Cell::try_new(owner, |owner| owner.model.online_filter(&owner.params));
         Ok(OnlineFilter(cell.map_err(error)?))
     }
@@ -44,7 +44,7 @@ impl OnlineFilter {
         emission: PyReadonlyArray1<'_, f64>,
         inputs: Option<PyReadonlyArray1<'_, f64>>,
     ) -> PyResult<f64> {
-        let (emission, inputs) = (emission.as_slice()?, slice(inputs.as_ref())?);
+        let (emission, inputs) = (slice(&emission)?, slice_or_none(inputs.as_ref())?);
         self.0.with_dependent_mut(|_, filter| filter.update(emission, inputs)).map_err(error)
     }
 
@@ -62,7 +62,8 @@ impl OnlineFilter {
         horizon: usize,
         inputs: Option<PyReadonlyArray1<'_, f64>>,
     ) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
-        let probs = self.0.borrow_dependent().forecast(horizon, slice(inputs.as_ref())?).map_err(error)?;
+        let probs =
+            self.0.borrow_dependent().forecast(horizon, slice_or_none(inputs.as_ref())?).map_err(error)?;
         Ok(shaped(py, probs, &[horizon, self.0.borrow_owner().model.num_states()]))
     }
 
@@ -131,6 +132,6 @@ struct StateArg {
     inputs: Vec<f64>,
 }
 
-fn slice<'a>(array: Option<&'a PyReadonlyArray1<'_, f64>>) -> PyResult<&'a [f64]> {
-    Ok(array.map_or(Ok(&[][..]), |array| array.as_slice())?)
+fn slice_or_none<'a>(array: Option<&'a PyReadonlyArray1<'_, f64>>) -> PyResult<&'a [f64]> {
+    array.map_or(Ok(&[][..]), slice)
 }

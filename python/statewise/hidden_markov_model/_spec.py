@@ -48,7 +48,7 @@ def hmm_spec(
         transition_matrix_concentration,
         transition_matrix_stickiness,
         dict(options),
-        emissions.get("input_dim"),
+        emissions.get("input_dim") or None,
     )
     own = {} if family == "channels" else {"num_states": num_states}
     return {

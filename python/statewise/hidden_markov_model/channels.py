@@ -10,7 +10,6 @@ from ._spec import TransitionOptions, hmm_spec, plain
 from .base import HMM
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
     from typing_extensions import Unpack
 
 
@@ -29,8 +28,8 @@ class ChannelsHMM(HMM):
         self,
         num_states: int,
         channels: Sequence[HMM | Mapping[str, Any]],
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         **options: Unpack[TransitionOptions],
     ) -> None:

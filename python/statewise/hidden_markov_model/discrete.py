@@ -8,7 +8,6 @@ from ._spec import TransitionOptions, hmm_spec
 from .base import HMM
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
     from typing_extensions import Unpack
 
 
@@ -24,8 +23,8 @@ class BernoulliHMM(HMM):
         self,
         num_states: int,
         emission_dim: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         emission_prior_concentration0: float = 1.1,
         emission_prior_concentration1: float = 1.1,
@@ -59,8 +58,8 @@ class CategoricalHMM(HMM):
         num_states: int,
         emission_dim: int,
         num_classes: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         emission_prior_concentration: float = 1.1,
         **options: Unpack[TransitionOptions],
@@ -94,8 +93,8 @@ class MultinomialHMM(HMM):
         emission_dim: int,
         num_classes: int,
         num_trials: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         emission_prior_concentration: float = 1.1,
         **options: Unpack[TransitionOptions],
@@ -128,8 +127,8 @@ class PoissonHMM(HMM):
         self,
         num_states: int,
         emission_dim: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         emission_prior_concentration: float = 1.1,
         emission_prior_rate: float = 0.1,
@@ -162,8 +161,8 @@ class ZeroInflatedPoissonHMM(HMM):
         self,
         num_states: int,
         emission_dim: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         emission_prior_concentration0: float = 1.1,
         emission_prior_concentration1: float = 1.1,
@@ -189,7 +188,11 @@ class ZeroInflatedPoissonHMM(HMM):
 
 
 class NegativeBinomialHMM(HMM):
-    """Counts that vary more than Poisson counts."""
+    """Counts that vary more than Poisson counts.
+
+    E[y_td | z_t = k] = μ_kd, variance μ_kd + μ_kd² / r_kd;  r_kd ~ Gamma(a, rate b), flat by default.
+    Parameters: means, dispersions (r) [K, D].
+    """
 
     _integers = True
 
@@ -197,9 +200,11 @@ class NegativeBinomialHMM(HMM):
         self,
         num_states: int,
         emission_dim: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
+        emission_prior_concentration: float = 1.0,
+        emission_prior_rate: float = 0.0,
         **options: Unpack[TransitionOptions],
     ) -> None:
         super().__init__(
@@ -211,5 +216,7 @@ class NegativeBinomialHMM(HMM):
                 transition_matrix_stickiness,
                 options,
                 emission_dim=emission_dim,
+                emission_prior_concentration=emission_prior_concentration,
+                emission_prior_rate=emission_prior_rate,
             )
         )

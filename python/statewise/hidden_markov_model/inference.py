@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _native
 from .._seeds import Seed, as_seed
+from ..data import aligned
 from ..errors import StatewiseError
 from ..posteriors import HMMPosterior, HMMPosteriorFiltered
 from ._spec import size
@@ -167,7 +168,7 @@ def _chain(
     initial: ArrayLike, matrix: ArrayLike | None, log_likelihoods: ArrayLike, fn: TransitionFn | None
 ) -> tuple[Array, Array, Array]:
     log_b = _log_likelihoods(log_likelihoods)
-    pi = np.ascontiguousarray(initial, dtype=np.float64)
+    pi = aligned(np.asarray(initial, dtype=np.float64))
     if pi.shape != log_b.shape[1:]:
         raise StatewiseError(
             f"initial_distribution: found shape {pi.shape}, expected ({log_b.shape[1]},) as log_likelihoods has"
@@ -177,7 +178,7 @@ def _chain(
 
 
 def _log_likelihoods(values: ArrayLike) -> Array:
-    log_b = np.ascontiguousarray(values, dtype=np.float64)
+    log_b = aligned(np.asarray(values, dtype=np.float64))
     if log_b.ndim != 2 or 0 in log_b.shape:
         raise StatewiseError(f"log_likelihoods: found shape {log_b.shape}, expected (T, K), neither being 0")
     return log_b
@@ -192,7 +193,7 @@ def _matrix(values: ArrayLike | None, fn: TransitionFn | None, num_steps: int, n
     elif values is None:
         raise StatewiseError("transition_matrix: found None, expected an array, or a transition_fn")
     else:
-        matrix = np.ascontiguousarray(values, dtype=np.float64)
+        matrix = aligned(np.asarray(values, dtype=np.float64))
         if matrix.ndim == 3 and len(matrix) == num_steps:
             matrix = matrix[:-1]
     if matrix.shape != square and matrix.shape != (num_steps - 1, *square):

@@ -8,22 +8,22 @@ from ._spec import TransitionOptions, hmm_spec
 from .base import HMM
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
     from typing_extensions import Unpack
 
 
 class GammaHMM(HMM):
-    """Positive scalars; emissions [T].
+    """Positive numbers; emissions [T], or [T, D] with an `emission_dim` above 1.
 
-    y_t | z_t = k ~ Gamma(a_k, rate b_k). Parameters: concentration, rate [K].
+    y_t | z_t = k ~ Gamma(a_k, rate b_k). Parameters: concentration, rate [K] or [K, D].
     """
 
     def __init__(
         self,
         num_states: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
+        emission_dim: int = 1,
         **options: Unpack[TransitionOptions],
     ) -> None:
         super().__init__(
@@ -34,6 +34,7 @@ class GammaHMM(HMM):
                 transition_matrix_concentration,
                 transition_matrix_stickiness,
                 options,
+                emission_dim=emission_dim,
             )
         )
 
@@ -48,8 +49,8 @@ class ExponentialHMM(HMM):
         self,
         num_states: int,
         emission_dim: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         emission_prior_concentration: float = 1.1,
         emission_prior_rate: float = 0.1,
@@ -80,8 +81,8 @@ class LogNormalHMM(HMM):
         self,
         num_states: int,
         emission_dim: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         emission_prior_mean: float = 0.0,
         emission_prior_mean_concentration: float = 1e-4,
@@ -116,8 +117,8 @@ class VonMisesHMM(HMM):
         self,
         num_states: int,
         emission_dim: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         **options: Unpack[TransitionOptions],
     ) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..data import Dataset
 from ._spec import TransitionOptions, hmm_spec
 from .base import HMM
 
@@ -25,8 +26,8 @@ class LinearRegressionHMM(HMM):
         num_states: int,
         input_dim: int,
         emission_dim: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         **options: Unpack[TransitionOptions],
     ) -> None:
@@ -56,8 +57,8 @@ class LogisticRegressionHMM(HMM):
         self,
         num_states: int,
         input_dim: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         emission_matrices_scale: float = 1e8,
         **options: Unpack[TransitionOptions],
@@ -89,8 +90,8 @@ class CategoricalRegressionHMM(HMM):
         num_states: int,
         num_classes: int,
         input_dim: int,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
         **options: Unpack[TransitionOptions],
     ) -> None:
@@ -112,7 +113,11 @@ class LinearAutoregressiveHMM(HMM):
     """Vector autoregression whose weights switch with the state.
 
     y_t | z_t = k ~ N(Σ_l W_kl y_{t-l} + b_k, Σ_k), y before the start being 0. Parameters: weights
-    [K, D, D L] with lag 1 first, biases [K, D], covs [K, D, D]. No inputs need to be given.
+    [K, D, D L] with lag 1 first, biases [K, D], covs [K, D, D].
+
+    The lagged emissions are taken from the data. With an `input_dim` above 0 the regression also
+    reads inputs, whose weights follow those of the lags; without, inputs that a Dynamax program
+    gives (from `compute_inputs`) are not needed and are ignored.
     """
 
     def __init__(
@@ -120,9 +125,10 @@ class LinearAutoregressiveHMM(HMM):
         num_states: int,
         emission_dim: int,
         num_lags: int = 1,
-        initial_probs_concentration: ArrayLike = 1.1,
-        transition_matrix_concentration: ArrayLike = 1.1,
+        initial_probs_concentration: float = 1.1,
+        transition_matrix_concentration: float = 1.1,
         transition_matrix_stickiness: float = 0.0,
+        input_dim: int = 0,
         **options: Unpack[TransitionOptions],
     ) -> None:
         super().__init__(
@@ -135,8 +141,12 @@ class LinearAutoregressiveHMM(HMM):
                 options,
                 emission_dim=emission_dim,
                 num_lags=num_lags,
+                input_dim=input_dim,
             )
         )
+
+    def _data(self, emissions: Any, inputs: Any = None, weights: ArrayLike | None = None) -> Dataset:
+        return super()._data(emissions, inputs if self.input_dim else None, weights)
 
     def compute_inputs(
         self, emissions: ArrayLike, prev_emissions: ArrayLike | None = None

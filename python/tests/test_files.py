@@ -1,0 +1,67 @@
+"""Model files: what is saved comes back, and what is damaged is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import statewise as sw
+
+
+def test_a_model_comes_back_with_parameters_properties_and_notes(tmp_path, gaussian):
+    hmm, params, props, _, y = gaussian
+    props.emissions.covs.trainable = False
+    props.initial.probs.free = [True, True, False]
+    props.emissions.means.tied = [[0, 1]]
+    path = tmp_path / "model.json"
+    sw.save(hmm, params, props, path, provenance={"data": "made up"})
+    saved = sw.load(path)
+    assert type(saved.model) is sw.GaussianHMM and saved.model == hmm
+    assert saved.params == params and saved.props == props
+    assert saved.provenance["data"] == "made up"
+    assert saved.model.marginal_log_prob(saved.params, y) == hmm.marginal_log_prob(params, y)
+
+
+def test_channels_and_generic_models_are_saved_too(tmp_path):
+    for hmm in (
+        sw.ChannelsHMM(2, [{"family": "poisson", "emission_dim": 1}, sw.GaussianHMM(2, 2)]),
+        sw.HMM(sw.PoissonHMM(3, 1).spec),
+    ):
+        params, props = hmm.initialize(0)
+        sw.save(hmm, params, props, str(tmp_path / "model.json"))
+        saved = sw.load(str(tmp_path / "model.json"))
+        assert saved.model == hmm and saved.params == params
+        assert type(saved.model) is type(hmm)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d: d.update(version=99), "version"),
+        (lambda d: d.update(format="other"), "format|model file"),
+        (lambda d: d["params"]["emissions"].pop("means"), "means"),
+        (lambda d: d["params"]["initial"].update(probs=[1.0, 1.0, 1.0]), "initial.probs"),
+        (lambda d: d["model"]["emissions"].update(family="none"), "none|family|model file"),
+    ],
+)
+def test_a_damaged_file_is_an_error_that_says_why(tmp_path, gaussian, damage, message):
+    hmm, params, props, *_ = gaussian
+    path = tmp_path / "model.json"
+    sw.save(hmm, params, props, path)
+    document = json.loads(path.read_text(encoding="utf-8"))
+    damage(document)
+    path.write_text(json.dumps(document), encoding="utf-8")
+    with pytest.raises(sw.StatewiseError, match=message):
+        sw.load(path)
+
+
+def test_a_missing_file_and_parameters_that_do_not_fit_are_errors(tmp_path, gaussian):
+    hmm, params, props, *_ = gaussian
+    with pytest.raises(sw.StatewiseError, match="absent.json"):
+        sw.load(tmp_path / "absent.json")
+    broken = params._replace({"emissions.means": np.zeros((1, 2))})
+    with pytest.raises(sw.StatewiseError, match="emissions.means"):
+        sw.save(hmm, broken, props, tmp_path / "model.json")
+    assert not (tmp_path / "model.json").exists()
