@@ -12,6 +12,7 @@ pub mod output;
 pub mod params;
 
 pub mod threads;
+mod workspace;
 
 pub use error::{Error, Result};
 pub use statewise_kernels::random::Seed;

@@ -1,6 +1,6 @@
 //! Decoding: the most likely path, or the best few.
 
-use statewise_kernels::discrete::{self, Workspace};
+use statewise_kernels::discrete;
 
 use super::split;
 use crate::data::Dataset;
@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::hmm::Hmm;
 use crate::params::Params;
 use crate::threads;
+use crate::workspace::Lent;
 
 impl Hmm {
     /// argmax_z p(z_{1:T} | y_{1:T}) of each sequence by Viterbi's algorithm, \[rows\], and
@@ -20,7 +21,7 @@ impl Hmm {
         let lowered = self.lower(params)?;
         let mut paths = vec![0; data.num_rows()];
         let slices = split("paths", &mut paths, data, 1)?;
-        let log_probs = threads::map_sequences(data, slices, Workspace::default, |workspace, n, path| {
+        let log_probs = threads::map_sequences(data, slices, Lent::take, |workspace, n, path| {
             lowered
                 .with_chain(data.sequence(n), |chain| discrete::viterbi(chain, workspace, path))
                 .map_err(Error::in_sequence(n))

@@ -1,6 +1,6 @@
 //! Filtering: what is known of a state from the observations up to it.
 
-use statewise_kernels::discrete::{self, Workspace};
+use statewise_kernels::discrete;
 
 use super::{split, split_optional};
 use crate::data::Dataset;
@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::hmm::Hmm;
 use crate::params::Params;
 use crate::threads;
+use crate::workspace::Lent;
 
 /// Filtered and one-step predicted state probabilities.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,18 +55,13 @@ impl Hmm {
         let slices = split("filtered_probs", filtered_probs, data, k)?
             .into_iter()
             .map(|filtered| (filtered, predicted.next()));
-        threads::map_sequences(
-            data,
-            slices.collect(),
-            Workspace::default,
-            |workspace, n, (filtered, predicted)| {
-                lowered
-                    .with_chain(data.sequence(n), |chain| {
-                        discrete::filter(chain, workspace, filtered, predicted)
-                    })
-                    .map_err(Error::in_sequence(n))
-            },
-        )
+        threads::map_sequences(data, slices.collect(), Lent::take, |workspace, n, (filtered, predicted)| {
+            lowered
+                .with_chain(data.sequence(n), |chain| {
+                    discrete::filter(chain, workspace, filtered, predicted)
+                })
+                .map_err(Error::in_sequence(n))
+        })
     }
 
     /// log p(y_{1:T} | θ) of each sequence, priors and weights left out; −∞ where a sequence is
@@ -77,7 +73,7 @@ impl Hmm {
         self.check_data(data)?;
         let lowered = self.lower(params)?;
         let items = vec![(); data.num_sequences()];
-        threads::map_sequences(data, items, Workspace::default, |workspace, n, ()| {
+        threads::map_sequences(data, items, Lent::take, |workspace, n, ()| {
             lowered
                 .with_chain(data.sequence(n), |chain| discrete::marginal_loglik(chain, workspace))
                 .map_err(Error::in_sequence(n))

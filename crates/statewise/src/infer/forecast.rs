@@ -1,12 +1,13 @@
 //! Forecasting: states and emissions after the last observation.
 
-use statewise_kernels::discrete::{self, Workspace};
+use statewise_kernels::discrete;
 
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
 use crate::model::hmm::Hmm;
 use crate::params::Params;
 use crate::threads;
+use crate::workspace::Lent;
 
 /// State probabilities and emission moments for the steps after a sequence.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,52 +61,43 @@ impl Hmm {
         self.check_data(data)?;
         let lowered = self.lower(params)?;
         let (k, width) = (self.num_states(), self.emission_width());
-        threads::map_sequences(
-            data,
-            vec![(); data.num_sequences()],
-            Workspace::default,
-            |workspace, n, ()| {
-                let past = data.sequence(n);
-                let num_steps = past.num_steps();
-                let mut filtered = vec![0.0; num_steps * k];
-                lowered
-                    .with_chain(past, |chain| discrete::filter(chain, workspace, &mut filtered, None))
-                    .map_err(Error::in_sequence(n))?;
+        threads::map_sequences(data, vec![(); data.num_sequences()], Lent::take, |workspace, n, ()| {
+            let past = data.sequence(n);
+            let num_steps = past.num_steps();
+            let mut filtered = vec![0.0; num_steps * k];
+            lowered
+                .with_chain(past, |chain| discrete::filter(chain, workspace, &mut filtered, None))
+                .map_err(Error::in_sequence(n))?;
 
-                let mut emissions = past.emissions.to_vec();
-                emissions.resize((num_steps + horizon) * width, 0.0);
-                let inputs = [past.inputs, &future_inputs[n * block..(n + 1) * block]].concat();
-                let mut forecast = Forecast {
-                    state_probs: vec![0.0; horizon * k],
-                    means: vec![0.0; horizon * width],
-                    covs: vec![0.0; horizon * width * width],
-                };
-                let mut previous = filtered[(num_steps - 1) * k..].to_vec();
-                let mut matrix = vec![0.0; k * k];
-                for h in 0..horizon {
-                    let t = num_steps + h;
-                    let whole = Sequence {
-                        emissions: &emissions,
-                        width,
-                        inputs: &inputs,
-                        input_dim: self.input_dim(),
-                    };
-                    lowered.transition_matrix(whole.input(t), &mut matrix);
-                    let probs = &mut forecast.state_probs[h * k..(h + 1) * k];
-                    for (j, p) in probs.iter_mut().enumerate() {
-                        *p = (0..k).map(|i| previous[i] * matrix[i * k + j]).sum();
-                    }
-                    previous.copy_from_slice(probs);
-                    let mean = &mut forecast.means[h * width..(h + 1) * width];
-                    let cov = &mut forecast.covs[h * width * width..(h + 1) * width * width];
-                    mix_moments(probs, width, mean, cov, |state, m, c| {
-                        lowered.emission.moments(state, &whole, t, m, c);
-                    });
-                    emissions[t * width..(t + 1) * width].copy_from_slice(mean);
+            let mut emissions = past.emissions.to_vec();
+            emissions.resize((num_steps + horizon) * width, 0.0);
+            let inputs = [past.inputs, &future_inputs[n * block..(n + 1) * block]].concat();
+            let mut forecast = Forecast {
+                state_probs: vec![0.0; horizon * k],
+                means: vec![0.0; horizon * width],
+                covs: vec![0.0; horizon * width * width],
+            };
+            let mut previous = filtered[(num_steps - 1) * k..].to_vec();
+            let mut matrix = vec![0.0; k * k];
+            for h in 0..horizon {
+                let t = num_steps + h;
+                let whole =
+                    Sequence { emissions: &emissions, width, inputs: &inputs, input_dim: self.input_dim() };
+                lowered.transition_matrix(whole.input(t), &mut matrix);
+                let probs = &mut forecast.state_probs[h * k..(h + 1) * k];
+                for (j, p) in probs.iter_mut().enumerate() {
+                    *p = (0..k).map(|i| previous[i] * matrix[i * k + j]).sum();
                 }
-                Ok(forecast)
-            },
-        )
+                previous.copy_from_slice(probs);
+                let mean = &mut forecast.means[h * width..(h + 1) * width];
+                let cov = &mut forecast.covs[h * width * width..(h + 1) * width * width];
+                mix_moments(probs, width, mean, cov, |state, m, c| {
+                    lowered.emission.moments(state, &whole, t, m, c);
+                });
+                emissions[t * width..(t + 1) * width].copy_from_slice(mean);
+            }
+            Ok(forecast)
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Drawing states and emissions, from the model and from the posterior.
 
 use rand::RngExt;
-use statewise_kernels::discrete::{self, Workspace};
+use statewise_kernels::discrete;
 use statewise_kernels::random::Seed;
 
 use super::split;
@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::hmm::Hmm;
 use crate::params::Params;
 use crate::threads;
+use crate::workspace::Lent;
 
 impl Hmm {
     /// Draws z_{1:T} and y_{1:T}: states \[T\] and emissions \[T, width\]. `index` names one of many
@@ -73,7 +74,7 @@ impl Hmm {
         self.check_data(data)?;
         let lowered = self.lower(params)?;
         let items = vec![(); data.num_sequences()];
-        threads::map_sequences(data, items, Workspace::default, |workspace, n, ()| {
+        threads::map_sequences(data, items, Lent::take, |workspace, n, ()| {
             let sequence = data.sequence(n);
             let mut rng = seed.stream("posterior_sample", n as u64);
             let mut uniform = || rng.random();

@@ -1,6 +1,6 @@
 //! Smoothing: what is known of a state from all observations.
 
-use statewise_kernels::discrete::{self, Chain, Schedule, Workspace};
+use statewise_kernels::discrete::{self, Chain, Schedule};
 
 use super::{cut, split, split_optional};
 use crate::data::Dataset;
@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::model::hmm::Hmm;
 use crate::params::Params;
 use crate::threads;
+use crate::workspace::Lent;
 
 /// Smoothed state probabilities, with the filtered and predicted ones met on the way.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +88,7 @@ impl Hmm {
         });
         // One long sequence alone keeps more than one thread busy only if time itself is shared out.
         let alone = data.num_sequences() == 1;
-        threads::map_sequences(data, slices.collect(), Workspace::default, |workspace, n, out| {
+        threads::map_sequences(data, slices.collect(), Lent::take, |workspace, n, out| {
             let smooth = |chain: &Chain<'_>| match out {
                 discrete::Smoothed { smoothed, filtered: None, predicted: None, pair_sum: None }
                     if alone =>
@@ -111,7 +112,7 @@ impl Hmm {
         let lowered = self.lower(params)?;
         let size = self.num_states() * self.num_states();
         let items = vec![(); data.num_sequences()];
-        threads::map_sequences(data, items, Workspace::default, |workspace, n, ()| {
+        threads::map_sequences(data, items, Lent::take, |workspace, n, ()| {
             let sequence = data.sequence(n);
             let mut pairs = vec![0.0; (sequence.num_steps() - 1) * size];
             let mut keep = |t: usize, xi: &[f64]| pairs[(t - 1) * size..t * size].copy_from_slice(xi);
@@ -131,7 +132,7 @@ impl Hmm {
         let lowered = self.lower(params)?;
         let mut smoothed = vec![0.0; data.num_rows() * self.num_states()];
         let slices = split("smoothed", &mut smoothed, data, self.num_states())?;
-        threads::map_sequences(data, slices, Workspace::default, |workspace, n, out| {
+        threads::map_sequences(data, slices, Lent::take, |workspace, n, out| {
             lowered
                 .with_chain(data.sequence(n), |chain| discrete::fixed_lag(chain, workspace, lag, out))
                 .map_err(Error::in_sequence(n))

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use statewise_kernels::discrete::{self, Workspace};
+use statewise_kernels::discrete;
 
 use super::Hmm;
 use super::emission::{MStep, Maximised};
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::learn::{Learnable, MStepOutcome, Statistics, maximise_numerically};
 use crate::params::{ParamSpec, Params, Properties};
 use crate::threads;
+use crate::workspace::Lent;
 
 /// States with a smaller expected number of visits than this are reported.
 const HARDLY_VISITED: f64 = 1.0;
@@ -50,7 +51,7 @@ impl Hmm {
         let k = self.num_states();
         let parts = self.parts();
         let mut total = Statistics::zeros(parts.emissions.end);
-        let mut workspace = Workspace::default();
+        let mut workspace = Lent::take();
         let mut pair_sum = vec![0.0; k * k];
         let mut scaled = Vec::new();
         for n in group {
