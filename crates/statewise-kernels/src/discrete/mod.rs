@@ -34,8 +34,8 @@ mod viterbi;
 mod viterbi_kernel;
 mod workspace;
 
-pub use both_ways::smooth_both_ways;
 pub use backward_filter::backward_filter;
+pub use both_ways::smooth_both_ways;
 pub use expected::{expected_statistics, expected_statistics_with_pairs, pairwise};
 pub use filter::{filter, marginal_loglik};
 pub use fixed_lag::{fixed_lag, fixed_lag_windows};

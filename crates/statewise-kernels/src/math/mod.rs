@@ -2,13 +2,13 @@
 
 pub(crate) mod dispatch;
 mod gaussian;
+mod independent;
 mod special;
+mod transpose;
 mod vector;
 
-pub use gaussian::{
-    add_gaussian_moments, add_independent_moments, gaussian_log_densities, independent_log_densities,
-    packed_len,
-};
+pub use gaussian::{add_gaussian_moments, gaussian_log_densities, packed_len};
+pub use independent::{add_independent_moments, independent_log_densities};
 pub use special::{bessel_i0_scaled, bessel_i1_scaled, digamma, ln_gamma, trigamma};
 pub(crate) use vector::{exp_lane, exp_shifted_rows_from, ln_lane};
 pub use vector::{exp_shifted_rows, exp_slice, ln_slice};

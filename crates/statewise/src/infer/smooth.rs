@@ -1,6 +1,6 @@
 //! Smoothing: what is known of a state from all observations.
 
-use statewise_kernels::discrete::{self, Workspace};
+use statewise_kernels::discrete::{self, Chain, Schedule, Workspace};
 
 use super::{cut, split, split_optional};
 use crate::data::Dataset;
@@ -85,10 +85,20 @@ impl Hmm {
             predicted: predicted.next(),
             pair_sum: pair_sums.next(),
         });
+        // One long sequence alone keeps more than one thread busy only if time itself is shared out.
+        let alone = data.num_sequences() == 1;
         threads::map_sequences(data, slices.collect(), Workspace::default, |workspace, n, out| {
-            lowered
-                .with_chain(data.sequence(n), |chain| discrete::smooth(chain, workspace, out))
-                .map_err(Error::in_sequence(n))
+            let smooth = |chain: &Chain<'_>| match out {
+                discrete::Smoothed { smoothed, filtered: None, predicted: None, pair_sum: None }
+                    if alone =>
+                {
+                    threads::install(|| {
+                        discrete::smooth_scheduled(chain, workspace, Schedule::Auto, smoothed)
+                    })
+                }
+                out => discrete::smooth(chain, workspace, out),
+            };
+            lowered.with_chain(data.sequence(n), smooth).map_err(Error::in_sequence(n))
         })
     }
 

@@ -218,7 +218,8 @@ pub(super) fn cluster_components(
 ) -> Result<Vec<f64>> {
     let (width, num) = (data.width(), num_states * per_state);
     let labels = crate::learn::kmeans(data.rows(), width, num_states, rng)?.labels;
-    let mut gamma = vec![1.0 / num as f64; labels.len() * num];
+    // A row with a gap is left out: it would be completed by a draw from the prior.
+    let mut gamma = vec![0.0; labels.len() * num];
     for k in 0..num_states {
         let members: Vec<usize> = (0..labels.len()).filter(|t| labels[*t] == Some(k)).collect();
         let rows: Vec<f64> =
@@ -227,7 +228,6 @@ pub(super) fn cluster_components(
         let parts = crate::learn::kmeans(&rows, width, per_state, rng);
         for (i, &t) in members.iter().enumerate() {
             let part = parts.as_ref().ok().and_then(|p| p.labels[i]).unwrap_or(i % per_state);
-            gamma[t * num..(t + 1) * num].fill(0.0);
             gamma[t * num + k * per_state + part] = 1.0;
         }
     }

@@ -269,9 +269,11 @@ pub(crate) fn maximise_clusters<E: Emission + ?Sized>(
             let range = data.range(n);
             let mut gamma = vec![0.0; range.len() * k];
             for (row, t) in gamma.chunks_exact_mut(k).zip(range.clone()) {
-                let certainty = if labels[t].is_some() { certainty } else { 0.0 };
-                row.fill((1.0 - certainty) / k as f64);
-                labels[t].iter().for_each(|label| row[*label] += certainty);
+                // A row with a gap is left out: it would be completed by a draw from the prior.
+                if let Some(label) = labels[t] {
+                    row.fill((1.0 - certainty) / k as f64);
+                    row[label] += certainty;
+                }
             }
             prepared.accumulate(&data.sequence(n), 0..range.len(), &gamma, &mut stats);
         }

@@ -16,8 +16,8 @@ use statewise_kernels::math::{digamma, ln_gamma, trigamma};
 use super::conjugate::{Moving, NormalInverseWishart, has_no_weight, maximise_gaussians, sample_gaussian};
 use super::gaussians::Gaussians;
 use super::moments::{LN_TAU, Moments, moments_len};
-use super::{Emission, MStep, Maximised, Prepared, ScalarOrArray, check_positive, check_size};
-use crate::data::Sequence;
+use super::{Emission, Gaussian, MStep, Maximised, Prepared, ScalarOrArray, check_positive, check_size};
+use crate::data::{Dataset, Sequence};
 use crate::error::Result;
 use crate::params::{Array, Constraint, ParamSpec};
 
@@ -217,6 +217,23 @@ impl Emission for StudentT {
         let draw = |_| dof.map_or(10.0, |g| g.sample(rng)).clamp(DOF_RANGE.0, DOF_RANGE.1);
         let dofs = (0..k).map(draw).collect();
         vec![Array::new(&[k, d], means), Array::new(&[k, d, d], scales), Array::new(&[k], dofs)]
+    }
+
+    /// Starts as a Gaussian would, with ν = 10: weights at a draw from the prior would be those of
+    /// outliers all.
+    fn initialize_from_data(&self, data: &Dataset<'_>, rng: &mut ChaCha8Rng) -> Result<Vec<Array>> {
+        let gaussian = Gaussian {
+            num_states: self.num_states,
+            emission_dim: self.emission_dim,
+            emission_prior_mean: self.emission_prior_mean.clone(),
+            emission_prior_concentration: self.emission_prior_concentration,
+            emission_prior_scale: self.emission_prior_scale.clone(),
+            emission_prior_extra_df: self.emission_prior_extra_df,
+        };
+        let mut params = gaussian.initialize_from_data(data, rng)?;
+        params[1].values_mut().iter_mut().for_each(|s| *s *= 0.8);
+        params.push(Array::full(&[self.num_states], 10.0));
+        Ok(params)
     }
 }
 
