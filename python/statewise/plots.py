@@ -66,7 +66,17 @@ def plot_series(
     if states is not None:
         _shade(ax, t, np.asarray(states), num_states)
     if labels is not None or states is not None:
-        ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
+        handles, names = ax.get_legend_handles_labels()
+        lines = 0 if labels is None else y.shape[1]
+        # Lines first, then the states by number rather than by first appearance.
+        order = [*range(lines), *sorted(range(lines, len(names)), key=lambda i: int(names[i].split()[-1]))]
+        ax.legend(
+            [handles[i] for i in order],
+            [names[i] for i in order],
+            loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+            frameon=False,
+        )
     ax.set_xlabel("time")
     ax.margins(x=0)
     return ax

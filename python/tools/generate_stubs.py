@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 def generate() -> str:
     with tempfile.TemporaryDirectory() as folder:
-        command = ["maturin", "generate-stubs", "--quiet", "--out", folder]
+        command = ["maturin", "generate-stubs", "--quiet", "--profile", "dev", "--out", folder]
         subprocess.run(command, cwd=ROOT, check=True)
         raw = next(Path(folder).rglob("_native.pyi")).read_text(encoding="utf-8")
     return polish(raw)

@@ -23,13 +23,13 @@ impl<'a> Arrays<'a> {
         matrix: &'a PyReadonlyArrayDyn<'_, f64>,
         log_likelihoods: &'a PyReadonlyArray2<'_, f64>,
     ) -> PyResult<Self> {
-        let values = slice(&matrix)?;
+        let values = slice(matrix)?;
         let per_step = matrix.ndim() == 3;
         Ok(Arrays {
             initial,
             transitions: if per_step { Transitions::PerStep(values) } else { Transitions::Static(values) },
             observations: LogObs {
-                values: slice(&log_likelihoods)?,
+                values: slice(log_likelihoods)?,
                 num_states: log_likelihoods.shape()[1],
             },
         })

@@ -32,7 +32,7 @@ impl DataArg<'_> {
         let width = self.rows.shape()[1];
         let mut data = Dataset::ragged(slice(&self.rows)?, &self.lengths, width).map_err(error)?;
         if let Some(inputs) = &self.inputs {
-            data = data.with_inputs(slice(&inputs)?, inputs.shape()[1]).map_err(error)?;
+            data = data.with_inputs(slice(inputs)?, inputs.shape()[1]).map_err(error)?;
         }
         match &self.weights {
             Some(weights) => data.with_weights(weights.clone()).map_err(error),
