@@ -65,9 +65,9 @@ class Dataset:
         if self.inputs is not None:
             self.__dict__["inputs"] = aligned(self.inputs)
 
-    def per_row(self, values: NDArray[Any]) -> Any:
+    def per_row(self, values: NDArray[Any] | None) -> Any:
         """Gives back values [rows, ...] as the data came: [T, ...], [N, T, ...] or a list of [T, ...]."""
-        if self.layout == "single":
+        if values is None or self.layout == "single":
             return values
         if self.layout == "batch":
             return values.reshape(self.num_sequences, -1, *values.shape[1:])
@@ -75,7 +75,7 @@ class Dataset:
 
     def per_sequence(self, values: Any) -> Any:
         """Gives back one value per sequence: the value itself where there is one sequence."""
-        return values[0] if self.layout == "single" else values
+        return values if values is None or self.layout != "single" else values[0]
 
     @classmethod
     def from_frame(

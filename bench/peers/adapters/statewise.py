@@ -17,7 +17,7 @@ rng = np.random.default_rng(0)
 y = np.concatenate([rng.normal(3 * (i % 3), 1, (50, 2)) for i in range(20)])
 hmm = sw.GaussianHMM(3, 2)
 params, props = hmm.initialize(0, method="kmeans", emissions=y)
-params, log_probs = hmm.fit_em(params, props, y, num_iters=20, progress=False)
+params, log_probs = hmm.fit_em(params, props, y, num_iters=20, verbose=False)
 print(log_probs[-1], hmm.smoother(params, y).smoothed_probs.shape)
 """
 
@@ -36,7 +36,7 @@ def build(data: Data, operation: str, variant: str):
 
         def em():
             params, _log_probs = hmm.fit_em(
-                start, props, parts, num_iters=20, tol=None, use_priors=False, progress=False
+                start, props, parts, num_iters=20, tol=None, use_priors=False, verbose=False
             )
             return params
 

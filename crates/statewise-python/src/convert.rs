@@ -3,7 +3,7 @@
 use numpy::ndarray::{Array1, ArrayD, Dimension, IxDyn};
 use numpy::{
     Element, IntoPyArray, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray, PyReadonlyArray2,
-    PyReadonlyArrayDyn, PyUntypedArrayMethods,
+    PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
 use statewise::data::Dataset;
@@ -55,6 +55,11 @@ pub(crate) fn slice<'a, T: Element, D: Dimension>(
     } else {
         Err(error("arrays: found one at an odd address, expected an aligned one (numpy.require)"))
     }
+}
+
+/// The values of an array to be written, C-contiguous and aligned as NumPy makes them.
+pub(crate) fn slice_mut<'a>(array: &'a mut PyReadwriteArrayDyn<'_, f64>) -> PyResult<&'a mut [f64]> {
+    Ok(array.as_slice_mut()?)
 }
 
 /// One array, copied.

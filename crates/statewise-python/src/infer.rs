@@ -1,14 +1,16 @@
 //! Inference on datasets. Results of all sequences lie one after another, in the rows of the data;
 //! Python cuts them up.
 
-use numpy::{PyArray1, PyArrayDyn, PyReadonlyArray1, PyReadonlyArray2};
+use numpy::{PyArray1, PyArrayDyn, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArrayDyn};
 use pyo3::prelude::*;
-use statewise::infer::{Filtered, Forecast, Smoothed};
+use statewise::infer::{Forecast, SmoothedSlices};
 use statewise_kernels::random::Seed;
 
-use crate::convert::{ArraysArg, DataArg, error, flat, params as to_params, shaped, slice};
+use crate::convert::{ArraysArg, DataArg, error, flat, params as to_params, shaped, slice, slice_mut};
 use crate::model::Hmm;
 
+/// An array that Python lends to be written.
+type Out<'py> = PyReadwriteArrayDyn<'py, f64>;
 type Array1<'py> = Bound<'py, PyArray1<f64>>;
 type Array<'py> = Bound<'py, PyArrayDyn<f64>>;
 type States<'py> = Bound<'py, PyArrayDyn<u32>>;
@@ -82,44 +84,49 @@ pub(crate) fn marginal_log_prob<'py>(
     Ok(flat(py, values))
 }
 
-/// (marginal_loglik [N], filtered_probs [rows, K], predicted_probs [rows, K]).
+/// Writes filtered_probs and predicted_probs, [rows, K], where they are given; marginal_loglik [N].
+///
+/// The arrays are NumPy's own, which maps large ones in large pages.
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", data: "object") -> "tuple[NDArray[float64], NDArray[float64], NDArray[float64]]")]
+#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", data: "object", filtered: "NDArray[float64]", predicted: "NDArray[float64] | None") -> "NDArray[float64]")]
 pub(crate) fn filter<'py>(
     py: Python<'py>,
     model: &Hmm,
     params: ArraysArg<'_>,
     data: DataArg<'_>,
-) -> PyResult<(Array1<'py>, Array<'py>, Array<'py>)> {
+    mut filtered: Out<'_>,
+    mut predicted: Option<Out<'_>>,
+) -> PyResult<Array1<'py>> {
     let (params, data) = (to_params(&params)?, data.dataset()?);
-    let Filtered { marginal_loglik, filtered_probs, predicted_probs } =
-        py.detach(|| model.0.filter(&params, &data)).map_err(error)?;
-    let shape = [data.num_rows(), model.0.num_states()];
-    Ok((flat(py, marginal_loglik), shaped(py, filtered_probs, &shape), shaped(py, predicted_probs, &shape)))
+    let filtered = slice_mut(&mut filtered)?;
+    let predicted = predicted.as_mut().map(slice_mut).transpose()?;
+    let loglik = py.detach(|| model.0.filter_into(&params, &data, filtered, predicted)).map_err(error)?;
+    Ok(flat(py, loglik))
 }
 
-/// (marginal_loglik [N], filtered_probs, predicted_probs, smoothed_probs [rows, K] each,
-/// trans_probs [N, K, K]).
+/// Writes smoothed_probs, and filtered_probs, predicted_probs, [rows, K], and trans_probs, [N, K, K],
+/// where they are given; marginal_loglik [N].
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", data: "object") -> "tuple[NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64]]")]
+#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", data: "object", smoothed: "NDArray[float64]", filtered: "NDArray[float64] | None", predicted: "NDArray[float64] | None", pairs: "NDArray[float64] | None") -> "NDArray[float64]")]
 pub(crate) fn smoother<'py>(
     py: Python<'py>,
     model: &Hmm,
     params: ArraysArg<'_>,
     data: DataArg<'_>,
-) -> PyResult<(Array1<'py>, Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
+    mut smoothed: Out<'_>,
+    mut filtered: Option<Out<'_>>,
+    mut predicted: Option<Out<'_>>,
+    mut pairs: Option<Out<'_>>,
+) -> PyResult<Array1<'py>> {
     let (params, data) = (to_params(&params)?, data.dataset()?);
-    let Smoothed { marginal_loglik, filtered_probs, predicted_probs, smoothed_probs, trans_probs } =
-        py.detach(|| model.0.smoother(&params, &data)).map_err(error)?;
-    let k = model.0.num_states();
-    let shape = [data.num_rows(), k];
-    Ok((
-        flat(py, marginal_loglik),
-        shaped(py, filtered_probs, &shape),
-        shaped(py, predicted_probs, &shape),
-        shaped(py, smoothed_probs, &shape),
-        shaped(py, trans_probs, &[data.num_sequences(), k, k]),
-    ))
+    let out = SmoothedSlices {
+        smoothed_probs: slice_mut(&mut smoothed)?,
+        filtered_probs: filtered.as_mut().map(slice_mut).transpose()?,
+        predicted_probs: predicted.as_mut().map(slice_mut).transpose()?,
+        trans_probs: pairs.as_mut().map(slice_mut).transpose()?,
+    };
+    let loglik = py.detach(|| model.0.smoother_into(&params, &data, out)).map_err(error)?;
+    Ok(flat(py, loglik))
 }
 
 /// p(z_t = i, z_{t+1} = j | y), [T − 1, K, K] of each sequence.

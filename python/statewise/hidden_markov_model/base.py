@@ -205,28 +205,74 @@ class HMM:
 
     # ---- inference
 
-    def filter(self, params: ParamsLike, emissions: Any, inputs: Any = None) -> HMMPosteriorFiltered:
-        """p(z_t | y_{1:t}) for every step."""
+    def filter(
+        self,
+        params: ParamsLike,
+        emissions: Any,
+        inputs: Any = None,
+        output_fields: Sequence[str] = ("filtered_probs", "predicted_probs"),
+    ) -> HMMPosteriorFiltered:
+        """p(z_t | y_{1:t}) for every step. Fields that are not asked for are None."""
         data = self._data(emissions, inputs)
-        loglik, filtered, predicted = _native.filter(self._native, self._arrays(params), data)
+        filtered, predicted = self._buffers(data, HMMPosteriorFiltered, output_fields)
+        if filtered is None:
+            filtered = np.empty((data.num_rows, self.num_states))
+        loglik = _native.filter(self._native, self._arrays(params), data, filtered, predicted)
         return HMMPosteriorFiltered(
             data.per_sequence(loglik), data.per_row(filtered), data.per_row(predicted)
         )
 
-    def smoother(self, params: ParamsLike, emissions: Any, inputs: Any = None) -> HMMPosterior:
-        """p(z_t | y_{1:T}) for every step."""
+    def smoother(
+        self,
+        params: ParamsLike,
+        emissions: Any,
+        inputs: Any = None,
+        output_fields: Sequence[str] = (
+            "filtered_probs",
+            "predicted_probs",
+            "smoothed_probs",
+            "initial_probs",
+            "trans_probs",
+        ),
+    ) -> HMMPosterior:
+        """p(z_t | y_{1:T}) for every step. Fields that are not asked for are None, and cost nothing.
+
+        With `output_fields=["smoothed_probs"]` a long sequence takes a third of the memory, and both
+        cores work on it.
+        """
         data = self._data(emissions, inputs)
-        loglik, filtered, predicted, smoothed, pairs = _native.smoother(
-            self._native, self._arrays(params), data
+        filtered, predicted, smoothed, initial, pairs = self._buffers(data, HMMPosterior, output_fields)
+        if smoothed is None:
+            smoothed = np.empty((data.num_rows, self.num_states))
+        loglik = _native.smoother(
+            self._native, self._arrays(params), data, smoothed, filtered, predicted, pairs
         )
+        if initial is not None:
+            initial = smoothed[data.ends - data.lengths]
         return HMMPosterior(
             data.per_sequence(loglik),
             data.per_row(filtered),
             data.per_row(predicted),
             data.per_row(smoothed),
-            data.per_sequence(smoothed[data.ends - data.lengths]),
+            data.per_sequence(initial),
             data.per_sequence(pairs),
         )
+
+    def _buffers(
+        self, data: Dataset, record: type[tuple[Any, ...]], output_fields: Sequence[str]
+    ) -> list[NDArray[np.float64] | None]:
+        """Empty arrays for the fields of a record after the first that are asked for."""
+        fields: tuple[str, ...] = record._fields[1:]  # type: ignore[attr-defined]
+        unknown = set(output_fields) - set(fields)
+        if unknown or isinstance(output_fields, str):
+            found = output_fields if isinstance(output_fields, str) else ", ".join(sorted(unknown))
+            raise StatewiseError(f"output_fields: found {found}, expected some of {', '.join(fields)}")
+        k = self.num_states
+        shapes = {"initial_probs": (0, k), "trans_probs": (data.num_sequences, k, k)}
+        return [
+            np.empty(shapes.get(field, (data.num_rows, k))) if field in output_fields else None
+            for field in fields
+        ]
 
     def pairwise(self, params: ParamsLike, emissions: Any, inputs: Any = None) -> Any:
         """p(z_t = i, z_{t+1} = j | y_{1:T}) for every step, [T - 1, K, K]."""
