@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,3 +67,37 @@ def test_a_missing_file_and_parameters_that_do_not_fit_are_errors(tmp_path, gaus
     with pytest.raises(sw.StatewiseError, match="emissions.means"):
         sw.save(hmm, broken, props, tmp_path / "model.json")
     assert not (tmp_path / "model.json").exists()
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_pinned_file_of_version_1_loads_here_too():
+    saved = sw.load(ROOT / "testdata" / "model_files" / "v1_poisson_hmm.json")
+    assert isinstance(saved.model, sw.PoissonHMM)
+    assert saved.model.sample(saved.params, 0, num_timesteps=5)[1].shape[0] == 5
+
+
+def test_the_command_line_decodes_with_a_model_saved_here_and_the_way_back(tmp_path):
+    builds = [ROOT / "target" / profile / "statewise" for profile in ("debug", "release")]
+    command = next((build for build in builds if build.exists()), None)
+    if command is None:
+        pytest.skip("the command line is not built; test.sh builds it")
+    volume = np.genfromtxt(ROOT / "testdata" / "series" / "nile.csv", delimiter=",", skip_header=1)[:, 1:]
+    hmm = sw.GaussianHMM(2, 1)
+    params, props = hmm.initialize(0, method="kmeans", emissions=volume)
+    params, _ = hmm.fit_em(params, props, volume)
+    path, table, fitted = tmp_path / "model.json", tmp_path / "nile.csv", tmp_path / "fitted.json"
+    sw.save(hmm, params, props, path)
+    np.savetxt(table, volume, header="volume", comments="", fmt="%.17g")
+
+    decoded = subprocess.run([command, "decode", path, table], capture_output=True, text=True, check=True)
+    states = [int(line.split(",")[-1]) for line in decoded.stdout.splitlines()[1:]]
+    np.testing.assert_array_equal(states, hmm.most_likely_states(params, volume))
+
+    arguments = ["fit", "gaussian-hmm", table, "--states", "2", "--output", fitted, "--quiet"]
+    subprocess.run([command, *arguments], capture_output=True, check=True)
+    back = sw.load(fitted)
+    assert back.model.marginal_log_prob(back.params, volume) == pytest.approx(
+        hmm.marginal_log_prob(params, volume), abs=0.1
+    )
