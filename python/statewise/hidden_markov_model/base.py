@@ -486,6 +486,7 @@ class HMM:
         weights: ArrayLike | None = None,
         verbose: bool = False,
         callback: Callable[[learning.Progress], object] | None = None,
+        resume: FitResult | Mapping[str, Any] | None = None,
     ) -> FitResult:
         """Fits by gradient descent on minibatches of sequences; unpacks as `params, losses`.
 
@@ -493,9 +494,10 @@ class HMM:
         the mean over its minibatches, before their updates. Gradients are exact (Fisher's identity).
 
         * `optimizer`: from `statewise.optim`; Adam at 1e-3 by default.
+        * `resume`: an earlier result of this method, or its `optimizer_state`: goes on from there for
+          `num_epochs` more, bit for bit as one fit would. `params` then only give what is fixed.
         """
         settings = {
-            "learner": "sgd",
             "optimizer": (optimizer or adam()).spec,
             "batch_size": learning.whole("batch_size", batch_size),
             "num_epochs": learning.whole("num_epochs", num_epochs),
@@ -504,9 +506,7 @@ class HMM:
             "use_priors": bool(use_priors),
         }
         data = self._data(emissions, inputs, weights)
-        fit = learning.fit(self, params, props, data, settings, verbose, callback)
-        # The report gives -loss times the number of emission scalars.
-        return fit._with_losses(data.rows.size)
+        return learning.fit_sgd(self, params, props, data, settings, resume, verbose, callback)
 
     def fit_lbfgs(
         self,
