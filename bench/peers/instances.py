@@ -100,6 +100,7 @@ LIBRARIES: dict[str, dict[str, tuple[str, ...]]] = {
         "W1": ("loglik", "filter", "smooth"), "W2": ("em20",), "W2b": ("viterbi",),
         "W2c": ("loglik", "smooth", "em20"), "W10": COLD_START,
     },
+    "statewise:all-fields": {"W1": ("smooth",)},
     "dynamax": {
         "W1": ("loglik", "filter", "smooth"), "W2": ("em20",), "W2b": ("viterbi",),
         "W10": COLD_START,

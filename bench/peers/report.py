@@ -58,7 +58,8 @@ def comparison(records: Records) -> list[str]:
     for instance in INSTANCES:
         for operation in instance.answers:
             agreed = {library: row for library in LIBRARIES
-                      if (row := records.get((instance.name, operation, library, 1))) and row.get("agrees")}
+                      if not library.startswith("statewise:")
+                      and (row := records.get((instance.name, operation, library, 1))) and row.get("agrees")}
             own, yardstick = agreed.pop("statewise", None), agreed.pop(YARDSTICK, None)
             if not own or not agreed:
                 continue

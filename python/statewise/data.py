@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
@@ -197,9 +198,9 @@ def _rows(
         forms = f"(T{tail})" + (f" or (N, T{tail})" if 1 in batch_axes else "")
         raise StatewiseError(f"{argument}: found shape {array.shape}, expected {forms}")
     leading = array.shape[: extra + 1]
-    width = int(np.prod(shape, dtype=np.intp))
+    width = math.prod(shape)
     # Not reshape(-1, width): it refuses empty arrays, about which the library says more.
-    return array.reshape(int(np.prod(leading, dtype=np.intp)), width), leading
+    return array.reshape(math.prod(leading), width), leading
 
 
 def _doubles(values: Any, mask: Any, argument: str) -> NDArray[np.float64]:
@@ -225,6 +226,9 @@ def _doubles(values: Any, mask: Any, argument: str) -> NDArray[np.float64]:
 
 def aligned(array: NDArray[Any]) -> NDArray[Any]:
     """The array in C order at an aligned address; a copy only where it is not so already."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
+        return array
     return np.require(array, requirements=["C", "ALIGNED"])
 
 

@@ -141,7 +141,9 @@ class Params(Record[NDArray[np.float64]]):
     `params.emissions.means` and so on, as the model's `schema` names them.
     """
 
-    __slots__ = ()
+    __slots__ = ("_ready",)
+    #: The paths of the last model that asked, and the arrays in their order.
+    _ready: tuple[list[str], list[NDArray[np.float64]]]
 
     @staticmethod
     def _leaf(name: str, value: Any) -> NDArray[np.float64]:
@@ -160,15 +162,20 @@ class Params(Record[NDArray[np.float64]]):
         break_or_space = "\n    " if value.ndim > 1 else " "
         return f"{list(value.shape)}{break_or_space}" + text.replace("\n", "\n    ")
 
-    def _ordered(self, paths: Sequence[str]) -> list[NDArray[np.float64]]:
+    def _ordered(self, paths: list[str]) -> list[NDArray[np.float64]]:
         """The arrays of these paths, and no others."""
+        ready = getattr(self, "_ready", None)
+        if ready is not None and ready[0] is paths:
+            return list(ready[1])
         flat = self._flat()
         missing = [path for path in paths if path not in flat]
         extra = [path for path in flat if path not in paths]
         if missing or extra:
             found = ", ".join(flat)
             raise StatewiseError(f"params: found {found}, expected {', '.join(paths)}")
-        return [aligned(flat[path]) for path in paths]
+        arrays = [aligned(flat[path]) for path in paths]
+        object.__setattr__(self, "_ready", (paths, arrays))
+        return arrays
 
 
 def as_params(params: Params | Mapping[str, Any]) -> Params:

@@ -237,8 +237,7 @@ class HMM:
     ) -> HMMPosterior:
         """p(z_t | y_{1:T}) for every step. Fields that are not asked for are None, and cost nothing.
 
-        With `output_fields=["smoothed_probs"]` a long sequence takes a third of the memory, and both
-        cores work on it.
+        With `output_fields=["smoothed_probs"]` a long sequence takes a third of the memory.
         """
         data = self._data(emissions, inputs)
         filtered, predicted, smoothed, initial, pairs = self._buffers(data, HMMPosterior, output_fields)

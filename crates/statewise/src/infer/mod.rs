@@ -9,6 +9,8 @@ mod sample;
 mod smooth;
 mod stream;
 
+pub use statewise_kernels::discrete::Schedule;
+
 pub use filter::Filtered;
 pub use forecast::Forecast;
 pub use smooth::{Smoothed, SmoothedSlices};

@@ -1,8 +1,8 @@
 //! Smoothing: what is known of a state from all observations.
 
-use statewise_kernels::discrete::{self, Chain, Schedule};
+use statewise_kernels::discrete::{self, Chain};
 
-use super::{cut, split, split_optional};
+use super::{Schedule, cut, split, split_optional};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::model::hmm::Hmm;
@@ -86,21 +86,41 @@ impl Hmm {
             predicted: predicted.next(),
             pair_sum: pair_sums.next(),
         });
-        // One long sequence alone keeps more than one thread busy only if time itself is shared out.
-        let alone = data.num_sequences() == 1;
         threads::map_sequences(data, slices.collect(), Lent::take, |workspace, n, out| {
-            let smooth = |chain: &Chain<'_>| match out {
-                discrete::Smoothed { smoothed, filtered: None, predicted: None, pair_sum: None }
-                    if alone =>
-                {
-                    threads::install(|| {
-                        discrete::smooth_scheduled(chain, workspace, Schedule::Auto, smoothed)
-                    })
-                }
-                out => discrete::smooth(chain, workspace, out),
-            };
-            lowered.with_chain(data.sequence(n), smooth).map_err(Error::in_sequence(n))
+            lowered
+                .with_chain(data.sequence(n), |chain| discrete::smooth(chain, workspace, out))
+                .map_err(Error::in_sequence(n))
         })
+    }
+
+    /// Smooths every sequence on a schedule of its own, which shares out time itself among threads:
+    /// p(z_t = k | y_{1:T}), \[rows, K\], and log p(y_{1:T}) of each, \[N\].
+    ///
+    /// Worth it for one long sequence where likelihoods are cheap; each thread computes those it
+    /// meets. The bits are the same for any number of threads, but not those of [`Hmm::smoother`].
+    ///
+    /// # Errors
+    /// As [`Hmm::filter`].
+    pub fn parallel_smoother(
+        &self,
+        params: &Params,
+        data: &Dataset<'_>,
+        schedule: Schedule,
+    ) -> Result<(Vec<f64>, Vec<f64>)> {
+        self.check_data(data)?;
+        let lowered = self.lower(params)?;
+        let k = self.num_states();
+        let mut smoothed = vec![0.0; data.num_rows() * k];
+        let mut workspace = Lent::take();
+        let slices = split("smoothed", &mut smoothed, data, k)?;
+        let smooth = |(n, out): (usize, _)| {
+            let engine = |chain: &Chain<'_>| {
+                threads::install(|| discrete::smooth_scheduled(chain, &mut workspace, schedule, out))
+            };
+            lowered.with_chain(data.sequence(n), engine).map_err(Error::in_sequence(n))
+        };
+        let marginal_loglik = slices.into_iter().enumerate().map(smooth).collect::<Result<_>>()?;
+        Ok((smoothed, marginal_loglik))
     }
 
     /// p(z_t = i, z_{t+1} = j | y_{1:T}) for every step, \[T−1, K, K\] of each sequence.
