@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let hmm = Hmm::new(HmmSpec::new(serde_json::from_value::<EmissionSpec>(emission)?))?;
         // Means two standard deviations apart, states that last ten steps.
         let means = (0..k * dim).map(|i| 4.0 * (1.7 * i as f64).sin()).collect();
-        let stay = |i: usize| if i % (k + 1) == 0 { 0.9 } else { 0.1 / (k - 1) as f64 };
+        let stay = |i: usize| if i.is_multiple_of(k + 1) { 0.9 } else { 0.1 / (k - 1) as f64 };
         let given = [
             ("emissions.means".to_owned(), Array::new(&[k, dim], means)),
             ("emissions.covs".to_owned(), Array::identities(k, dim, 4.0)),

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use statewise::data::Dataset;
-use statewise::model::hmm::emission::{Emission, EmissionSpec, MStep, Maximised};
+use statewise::model::hmm::component::{MStep, Maximised};
+use statewise::model::hmm::emission::{Emission, EmissionSpec};
 use statewise::params::{Array, ParamProperties};
 use statewise_kernels::linalg::{cholesky, log_det_chol, solve_lower};
 use statewise_kernels::random::Seed;

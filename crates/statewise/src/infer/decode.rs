@@ -10,6 +10,9 @@ use crate::params::Params;
 use crate::threads;
 use crate::workspace::Lent;
 
+/// A path z_{1:T} behind its log p(z, y).
+pub type ScoredPath = (f64, Vec<u32>);
+
 impl Hmm {
     /// argmax_z p(z_{1:T} | y_{1:T}) of each sequence by Viterbi's algorithm, \[rows\], and
     /// log p(z, y) of those paths, \[N\]. Ties go to the lowest state.
@@ -39,7 +42,7 @@ impl Hmm {
         params: &Params,
         data: &Dataset<'_>,
         count: usize,
-    ) -> Result<Vec<Vec<(f64, Vec<u32>)>>> {
+    ) -> Result<Vec<Vec<ScoredPath>>> {
         if count == 0 {
             return Err(Error::argument("count", 0, "at least 1"));
         }

@@ -11,6 +11,7 @@ mod stream;
 
 pub use statewise_kernels::discrete::Schedule;
 
+pub use decode::ScoredPath;
 pub use filter::Filtered;
 pub use forecast::Forecast;
 pub use smooth::{Smoothed, SmoothedSlices};

@@ -2,7 +2,7 @@
 
 use statewise::data::Dataset;
 use statewise::learn::Lbfgs;
-use statewise::model::hmm::emission::{MStep, Maximised};
+use statewise::model::hmm::component::{MStep, Maximised};
 use statewise::params::{FreeSpace, ParamProperties, Params, Properties};
 use statewise_kernels::random::Seed;
 

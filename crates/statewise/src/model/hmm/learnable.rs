@@ -8,11 +8,11 @@ use std::ops::Range;
 use statewise_kernels::discrete;
 
 use super::Hmm;
-use super::emission::{MStep, Maximised};
+use super::component::{Component, MStep, maximise};
 use super::lower::Lowered;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::learn::{Learnable, MStepOutcome, Statistics, maximise_numerically};
+use crate::learn::{Learnable, MStepOutcome, Statistics};
 use crate::params::{ParamSpec, Params, Properties};
 use crate::threads;
 use crate::workspace::Lent;
@@ -160,16 +160,9 @@ impl Learnable for Hmm {
             prior,
             properties: &properties.0[arrays],
         };
-        self.spec.initial.maximise(&step(parts.initial, 0..first), initial);
-        self.transition().maximise(&step(parts.transitions, first..second), transitions);
-        let step = step(parts.emissions, self.emission_arrays.clone());
-        let repairs = match self.emission().maximise(&step, emissions) {
-            Maximised::Done { repairs } => repairs,
-            Maximised::NoClosedForm => {
-                maximise_numerically(self.emission(), &step, emissions);
-                0
-            }
-        };
+        let repairs = maximise(&self.spec.initial, &step(parts.initial, 0..first), initial)
+            + maximise(self.transition(), &step(parts.transitions, first..second), transitions)
+            + maximise(self.emission(), &step(parts.emissions, self.emission_arrays.clone()), emissions);
         Ok(MStepOutcome { params, repairs })
     }
 

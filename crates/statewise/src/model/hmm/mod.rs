@@ -2,6 +2,7 @@
 //!
 //! p(z_{1:T}, y_{1:T} | u_{1:T}) = π(z_1) Π_{t≥2} A(z_{t-1}, z_t | u_t) Π_t p(y_t | z_t, u_t, y_{<t})
 
+pub mod component;
 mod dirichlet;
 pub mod emission;
 mod initial;
@@ -20,6 +21,7 @@ use statewise_kernels::random::Seed;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::params::{Array, ParamSpec, Params, Properties};
+use component::Component;
 use emission::{Emission, EmissionSpec};
 use transition::{StandardTransitions, Transition, TransitionSpec};
 

@@ -10,11 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::entrywise::Grid;
 use super::priors::{BetaPrior, ratio, xlogy};
-use super::{
-    Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size, cluster_and_maximise,
-};
+use super::{Emission, Prepared, check_entries, cluster_and_maximise};
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The Bernoulli family with its Beta prior.
@@ -56,15 +55,7 @@ impl Bernoulli {
     }
 }
 
-impl Emission for Bernoulli {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for Bernoulli {
     fn schema(&self) -> Vec<ParamSpec> {
         let shape = self.grid().shape();
         vec![ParamSpec::new("emissions.probs", "emission_probs", &shape, Constraint::UnitInterval)]
@@ -75,16 +66,6 @@ impl Emission for Bernoulli {
         check_size("emission_dim", self.emission_dim)?;
         check_positive("emission_prior_concentration0", self.emission_prior_concentration0)?;
         check_positive("emission_prior_concentration1", self.emission_prior_concentration1)
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        check_entries(rows, self.emission_dim, "0 or 1", |y| y == 0.0 || y == 1.0)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let probs = params[0].values();
-        let log_probs = probs.iter().map(|p| [(-p).ln_1p(), p.ln()]).collect();
-        Ok(Box::new(PreparedBernoulli { grid: self.grid(), probs, log_probs }))
     }
 
     fn num_stats(&self) -> usize {
@@ -136,6 +117,26 @@ impl Emission for Bernoulli {
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
         let draws = (0..self.grid().len()).map(|_| self.prior().draw(rng)).collect();
         vec![Array::new(&self.grid().shape(), draws)]
+    }
+}
+
+impl Emission for Bernoulli {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        check_entries(rows, self.emission_dim, "0 or 1", |y| y == 0.0 || y == 1.0)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let probs = params[0].values();
+        let log_probs = probs.iter().map(|p| [(-p).ln_1p(), p.ln()]).collect();
+        Ok(Box::new(PreparedBernoulli { grid: self.grid(), probs, log_probs }))
     }
 
     /// Clusters rows by k-means; with fewer distinct rows than states, starts every state at the

@@ -11,9 +11,10 @@ use statewise_kernels::math::exp_shifted_rows;
 
 use super::class_probs::ClassProbs;
 use super::priors::DirichletPrior;
-use super::{Emission, MStep, Maximised, Prepared, check_entries};
+use super::{Emission, Prepared, check_entries};
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised};
 use crate::params::{Array, ParamSpec};
 
 /// The categorical family with its Dirichlet prior.
@@ -60,45 +61,13 @@ impl Categorical {
     }
 }
 
-impl Emission for Categorical {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for Categorical {
     fn schema(&self) -> Vec<ParamSpec> {
         self.class_probs().schema()
     }
 
     fn check_hyperparameters(&self) -> Result<()> {
         self.class_probs().check_hyperparameters()
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        let expected = format!("a whole number from 0 to {}", self.num_classes - 1);
-        check_entries(rows, self.emission_dim, &expected, |y| {
-            y >= 0.0 && y < self.num_classes as f64 && y.fract() == 0.0
-        })
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (k, classes, dim) = (self.num_states, self.num_classes, self.emission_dim);
-        let probs = params[0].values();
-        let mut log_probs = vec![0.0; dim * (classes + 1) * k];
-        for (i, row) in log_probs.chunks_exact_mut(k).enumerate() {
-            let (d, c) = (i / (classes + 1), i % (classes + 1));
-            if c < classes {
-                let prob = |state: usize| probs[(state * dim + d) * classes + c];
-                row.iter_mut().enumerate().for_each(|(state, log)| *log = prob(state).ln());
-            }
-        }
-        let mut scaled = log_probs.clone();
-        let mut shifts = vec![0.0; dim * (classes + 1)];
-        exp_shifted_rows(&mut scaled, &mut shifts);
-        Ok(Box::new(PreparedCategorical { family: self, probs: &params[0], log_probs, scaled, shifts }))
     }
 
     fn num_stats(&self) -> usize {
@@ -127,6 +96,40 @@ impl Emission for Categorical {
 
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
         self.class_probs().sample_prior(rng)
+    }
+}
+
+impl Emission for Categorical {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        let expected = format!("a whole number from 0 to {}", self.num_classes - 1);
+        check_entries(rows, self.emission_dim, &expected, |y| {
+            y >= 0.0 && y < self.num_classes as f64 && y.fract() == 0.0
+        })
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (k, classes, dim) = (self.num_states, self.num_classes, self.emission_dim);
+        let probs = params[0].values();
+        let mut log_probs = vec![0.0; dim * (classes + 1) * k];
+        for (i, row) in log_probs.chunks_exact_mut(k).enumerate() {
+            let (d, c) = (i / (classes + 1), i % (classes + 1));
+            if c < classes {
+                let prob = |state: usize| probs[(state * dim + d) * classes + c];
+                row.iter_mut().enumerate().for_each(|(state, log)| *log = prob(state).ln());
+            }
+        }
+        let mut scaled = log_probs.clone();
+        let mut shifts = vec![0.0; dim * (classes + 1)];
+        exp_shifted_rows(&mut scaled, &mut shifts);
+        Ok(Box::new(PreparedCategorical { family: self, probs: &params[0], log_probs, scaled, shifts }))
     }
 
     /// One-hot columns: labels have no distances.

@@ -21,9 +21,10 @@ use super::label_regression::{
     add_packed_outer, cluster_labels, free_entries, newton_steps, unpack, write_features,
 };
 use super::moments::{dot, product};
-use super::{Emission, MStep, Maximised, Prepared, check_entries, check_size};
+use super::{Emission, Prepared, check_entries};
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
+use crate::model::hmm::component::{Component, MStep, Maximised, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The family of categorical regressions; y is a label 0, .., C − 1.
@@ -76,19 +77,7 @@ fn center_classes(a: &mut [f64], n: usize) {
     }
 }
 
-impl Emission for CategoricalRegression {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![]
-    }
-
-    fn input_dim(&self) -> usize {
-        self.input_dim
-    }
-
+impl Component for CategoricalRegression {
     fn schema(&self) -> Vec<ParamSpec> {
         let (k, c, u) = (self.num_states, self.num_classes, self.input_dim);
         vec![
@@ -104,17 +93,6 @@ impl Emission for CategoricalRegression {
             return Err(Error::argument("num_classes", self.num_classes, "at least 2"));
         }
         Ok(())
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        let classes = self.num_classes as f64;
-        let expected = format!("a label from 0 to {}", self.num_classes - 1);
-        check_entries(rows, 1, &expected, |y| y >= 0.0 && y < classes && y.fract() == 0.0)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let theta = (0..self.num_states).map(|k| coefficients(params, k)).collect();
-        Ok(Box::new(PreparedCategorical { family: self, theta }))
     }
 
     fn num_stats(&self) -> usize {
@@ -173,6 +151,31 @@ impl Emission for CategoricalRegression {
         let (k, c, u) = (self.num_states, self.num_classes, self.input_dim);
         let mut normals = |n: usize| -> Vec<f64> { (0..n).map(|_| StandardNormal.sample(rng)).collect() };
         vec![Array::new(&[k, c, u], normals(k * c * u)), Array::new(&[k, c], normals(k * c))]
+    }
+}
+
+impl Emission for CategoricalRegression {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![]
+    }
+
+    fn input_dim(&self) -> usize {
+        self.input_dim
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        let classes = self.num_classes as f64;
+        let expected = format!("a label from 0 to {}", self.num_classes - 1);
+        check_entries(rows, 1, &expected, |y| y >= 0.0 && y < classes && y.fract() == 0.0)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let theta = (0..self.num_states).map(|k| coefficients(params, k)).collect();
+        Ok(Box::new(PreparedCategorical { family: self, theta }))
     }
 
     /// Clusters the inputs; weights zero, biases the log frequencies in each cluster.

@@ -8,10 +8,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use super::column_view::ColumnView;
-use super::{Emission, EmissionSpec, MStep, Maximised, Prepared, check_size, maximise_clusters};
+use super::{Emission, EmissionSpec, Prepared, maximise_clusters};
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
 use crate::learn::maximise_numerically;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_size};
 use crate::params::{Array, ParamSpec};
 
 /// Independent channels given the state. A row is the channels' columns one after the other; a
@@ -70,23 +71,7 @@ impl Channels {
     }
 }
 
-impl Emission for Channels {
-    fn num_states(&self) -> usize {
-        self.channels.first().map_or(0, |channel| channel.family().num_states())
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.width()]
-    }
-
-    fn input_dim(&self) -> usize {
-        self.channels.iter().map(|channel| channel.family().input_dim()).max().unwrap_or(0)
-    }
-
-    fn num_lags(&self) -> usize {
-        self.channels.iter().map(|channel| channel.family().num_lags()).max().unwrap_or(0)
-    }
-
+impl Component for Channels {
     fn schema(&self) -> Vec<ParamSpec> {
         let mut specs = Vec::new();
         for (i, channel) in self.channels.iter().enumerate() {
@@ -118,27 +103,6 @@ impl Emission for Channels {
             }
         }
         Ok(())
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        let width = self.width();
-        for (i, channel) in self.layout().iter().enumerate() {
-            let columns: Vec<f64> =
-                rows.chunks_exact(width).flat_map(|row| &row[channel.columns.clone()]).copied().collect();
-            let rename = |argument: &str| format!("{argument} of channel {i}");
-            channel.family.check_rows(&columns).map_err(|error| rename_argument(error, rename))?;
-        }
-        Ok(())
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let part = |channel: Channel<'a>| {
-            let prepared = channel.family.prepare(&params[channel.params])?;
-            let num_lags = channel.family.num_lags();
-            Ok(PreparedPart { prepared, columns: channel.columns, stats: channel.stats, num_lags })
-        };
-        let parts = self.layout().into_iter().map(part).collect::<Result<_>>()?;
-        Ok(Box::new(PreparedChannels { parts }))
     }
 
     fn num_stats(&self) -> usize {
@@ -187,6 +151,45 @@ impl Emission for Channels {
 
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
         self.channels.iter().flat_map(|channel| channel.family().sample_prior(rng)).collect()
+    }
+}
+
+impl Emission for Channels {
+    fn num_states(&self) -> usize {
+        self.channels.first().map_or(0, |channel| channel.family().num_states())
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.width()]
+    }
+
+    fn input_dim(&self) -> usize {
+        self.channels.iter().map(|channel| channel.family().input_dim()).max().unwrap_or(0)
+    }
+
+    fn num_lags(&self) -> usize {
+        self.channels.iter().map(|channel| channel.family().num_lags()).max().unwrap_or(0)
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        let width = self.width();
+        for (i, channel) in self.layout().iter().enumerate() {
+            let columns: Vec<f64> =
+                rows.chunks_exact(width).flat_map(|row| &row[channel.columns.clone()]).copied().collect();
+            let rename = |argument: &str| format!("{argument} of channel {i}");
+            channel.family.check_rows(&columns).map_err(|error| rename_argument(error, rename))?;
+        }
+        Ok(())
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let part = |channel: Channel<'a>| {
+            let prepared = channel.family.prepare(&params[channel.params])?;
+            let num_lags = channel.family.num_lags();
+            Ok(PreparedPart { prepared, columns: channel.columns, stats: channel.stats, num_lags })
+        };
+        let parts = self.layout().into_iter().map(part).collect::<Result<_>>()?;
+        Ok(Box::new(PreparedChannels { parts }))
     }
 
     fn features(&self, row: &[f64], out: &mut Vec<f64>) {

@@ -6,8 +6,9 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::priors::{DirichletPrior, ratio, xlogy};
-use super::{MStep, Maximised, check_positive, check_size};
+
 use crate::error::Result;
+use crate::model::hmm::component::{MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// Sizes and prior of class probabilities of shape \[K, Dm, C\].

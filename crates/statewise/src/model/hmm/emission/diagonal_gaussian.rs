@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::conjugate::{Moving, NormalInverseGamma, maximise_scalars};
 use super::independents::{self, Independents, floors_and_totals};
 use super::moments::{Moments, moments_len};
-use super::{Emission, MStep, Maximised, Prepared, ScalarOrArray, check_positive, check_size};
+use super::{Emission, Prepared, ScalarOrArray};
 use crate::data::Sequence;
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The diagonal Gaussian family with its normal-inverse-Gamma priors.
@@ -55,15 +56,7 @@ impl DiagonalGaussian {
     }
 }
 
-impl Emission for DiagonalGaussian {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for DiagonalGaussian {
     fn schema(&self) -> Vec<ParamSpec> {
         let shape = [self.num_states, self.emission_dim];
         vec![
@@ -79,12 +72,6 @@ impl Emission for DiagonalGaussian {
         check_positive("emission_prior_mean_concentration", self.emission_prior_mean_concentration)?;
         check_positive("emission_prior_concentration", self.emission_prior_concentration)?;
         self.emission_prior_scale.check_positive_vector("emission_prior_scale", self.emission_dim)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (means, scales) = (params[0].values(), params[1].values());
-        let ready = Independents::new(self.emission_dim, means, scales, "emissions.scale_diags")?;
-        Ok(Box::new(PreparedIndependents(ready)))
     }
 
     fn num_stats(&self) -> usize {
@@ -146,6 +133,22 @@ impl Emission for DiagonalGaussian {
         let draws = (0..shape[0] * shape[1]).map(|i| priors[i % shape[1]].sample(rng));
         let (means, scales) = draws.unzip();
         vec![Array::new(&shape, means), Array::new(&shape, scales)]
+    }
+}
+
+impl Emission for DiagonalGaussian {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (means, scales) = (params[0].values(), params[1].values());
+        let ready = Independents::new(self.emission_dim, means, scales, "emissions.scale_diags")?;
+        Ok(Box::new(PreparedIndependents(ready)))
     }
 }
 

@@ -15,9 +15,10 @@ use super::mixture::{
     maximise_weights, sample_weights,
 };
 use super::moments::{Moments, moments_len};
-use super::{Emission, MStep, Maximised, Prepared, ScalarOrArray, check_positive, check_size};
+use super::{Emission, Prepared, ScalarOrArray};
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamProperties, ParamSpec};
 
 /// The family of diagonal Gaussian mixtures.
@@ -69,15 +70,7 @@ impl DiagonalGaussianMixture {
     }
 }
 
-impl Emission for DiagonalGaussianMixture {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for DiagonalGaussianMixture {
     fn schema(&self) -> Vec<ParamSpec> {
         let (k, c, d) = (self.num_states, self.num_components, self.emission_dim);
         let (scales, positive) = ("emission_scale_diags", Constraint::Positive);
@@ -97,12 +90,6 @@ impl Emission for DiagonalGaussianMixture {
         check_positive("emission_prior_mean_concentration", self.emission_prior_mean_concentration)?;
         check_positive("emission_prior_shape", self.emission_prior_shape)?;
         self.emission_prior_scale.check_positive_vector("emission_prior_scale", self.emission_dim)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (means, scales) = (params[1].values(), params[2].values());
-        let components = Independents::new(self.emission_dim, means, scales, "emissions.scale_diags")?;
-        Ok(Box::new(PreparedMixture::new(&params[0], self.emission_dim, components)))
     }
 
     fn num_stats(&self) -> usize {
@@ -171,6 +158,22 @@ impl Emission for DiagonalGaussianMixture {
         let priors = self.priors();
         let (means, scales) = (0..k * c * d).map(|i| priors[i % d].sample(rng)).unzip();
         vec![weights, Array::new(&[k, c, d], means), Array::new(&[k, c, d], scales)]
+    }
+}
+
+impl Emission for DiagonalGaussianMixture {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (means, scales) = (params[1].values(), params[2].values());
+        let components = Independents::new(self.emission_dim, means, scales, "emissions.scale_diags")?;
+        Ok(Box::new(PreparedMixture::new(&params[0], self.emission_dim, components)))
     }
 
     /// Clusters rows into states and the rows of each state into components, then maximises.

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::entrywise::Grid;
 use super::poisson::{default_concentration, default_rate};
 use super::priors::GammaPrior;
-use super::{Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size};
+use super::{Emission, Prepared, check_entries};
 use crate::data::Sequence;
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The exponential family of waiting times with its Gamma prior.
@@ -52,15 +53,7 @@ impl Exponential {
     }
 }
 
-impl Emission for Exponential {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for Exponential {
     fn schema(&self) -> Vec<ParamSpec> {
         let shape = self.grid().shape();
         vec![ParamSpec::new("emissions.rates", "emission_rates", &shape, Constraint::Positive)]
@@ -71,16 +64,6 @@ impl Emission for Exponential {
         check_size("emission_dim", self.emission_dim)?;
         check_positive("emission_prior_concentration", self.emission_prior_concentration)?;
         check_positive("emission_prior_rate", self.emission_prior_rate)
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        check_entries(rows, self.emission_dim, "a number of at least 0", |y| y >= 0.0)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let rates = params[0].values();
-        let log_rates = rates.iter().map(|rate| rate.ln()).collect();
-        Ok(Box::new(PreparedExponential { grid: self.grid(), rates, log_rates }))
     }
 
     fn num_stats(&self) -> usize {
@@ -137,6 +120,26 @@ impl Emission for Exponential {
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
         let draws = (0..self.grid().len()).map(|_| self.prior().draw(rng)).collect();
         vec![Array::new(&self.grid().shape(), draws)]
+    }
+}
+
+impl Emission for Exponential {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        check_entries(rows, self.emission_dim, "a number of at least 0", |y| y >= 0.0)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let rates = params[0].values();
+        let log_rates = rates.iter().map(|rate| rate.ln()).collect();
+        Ok(Box::new(PreparedExponential { grid: self.grid(), rates, log_rates }))
     }
 }
 

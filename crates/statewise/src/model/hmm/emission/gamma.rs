@@ -12,9 +12,10 @@ use statewise_kernels::math::{digamma, ln_gamma};
 use super::entrywise::Grid;
 use super::gamma_shape::{LARGEST_SHAPE, inverse_digamma, solve_shape};
 use super::priors::GammaPrior;
-use super::{Emission, MStep, Maximised, Prepared, check_entries, check_size, maximise_clusters};
+use super::{Emission, Prepared, check_entries, maximise_clusters};
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The Gamma family, without a prior. With one dimension emissions are scalars and parameters have
@@ -53,15 +54,7 @@ impl Gamma {
     }
 }
 
-impl Emission for Gamma {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        if self.emission_dim == 1 { vec![] } else { vec![self.emission_dim] }
-    }
-
+impl Component for Gamma {
     fn schema(&self) -> Vec<ParamSpec> {
         let positive = |path, keyword| ParamSpec::new(path, keyword, &self.shape(), Constraint::Positive);
         vec![
@@ -73,16 +66,6 @@ impl Emission for Gamma {
     fn check_hyperparameters(&self) -> Result<()> {
         check_size("num_states", self.num_states)?;
         check_size("emission_dim", self.emission_dim)
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        check_entries(rows, self.emission_dim, "a positive number", |y| y > 0.0)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (shapes, rates) = (params[0].values(), params[1].values());
-        let constants = shapes.iter().zip(rates).map(|(a, b)| a * b.ln() - ln_gamma(*a)).collect();
-        Ok(Box::new(PreparedGamma { grid: self.grid(), shapes, rates, constants }))
     }
 
     fn num_stats(&self) -> usize {
@@ -149,6 +132,26 @@ impl Emission for Gamma {
         let unit = GammaPrior { shape: 1.0, rate: 1.0 };
         let rates = (0..self.grid().len()).map(|_| unit.draw(rng)).collect();
         vec![Array::full(&self.shape(), 1.0), Array::new(&self.shape(), rates)]
+    }
+}
+
+impl Emission for Gamma {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        if self.emission_dim == 1 { vec![] } else { vec![self.emission_dim] }
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        check_entries(rows, self.emission_dim, "a positive number", |y| y > 0.0)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (shapes, rates) = (params[0].values(), params[1].values());
+        let constants = shapes.iter().zip(rates).map(|(a, b)| a * b.ln() - ln_gamma(*a)).collect();
+        Ok(Box::new(PreparedGamma { grid: self.grid(), shapes, rates, constants }))
     }
 
     /// Maximises given k-means clusters that are not quite certain: without a prior a cluster of

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::conjugate::{Moving, NormalInverseWishart, maximise_gaussians, sample_gaussian};
 use super::gaussians::Gaussians;
 use super::moments::{Moments, moments_len};
-use super::{Emission, MStep, Maximised, Prepared, ScalarOrArray, check_positive, check_size};
+use super::{Emission, Prepared, ScalarOrArray};
 use crate::data::Sequence;
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The Gaussian family with its normal-inverse-Wishart prior.
@@ -50,15 +51,7 @@ impl Gaussian {
     }
 }
 
-impl Emission for Gaussian {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for Gaussian {
     fn schema(&self) -> Vec<ParamSpec> {
         let (k, d) = (self.num_states, self.emission_dim);
         vec![
@@ -79,12 +72,6 @@ impl Emission for Gaussian {
         check_positive("emission_prior_concentration", self.emission_prior_concentration)?;
         self.emission_prior_scale.check_matrix("emission_prior_scale", self.emission_dim)?;
         check_positive("emission_prior_extra_df", self.emission_prior_extra_df)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (means, covs) = (params[0].values(), params[1].values());
-        let gaussians = Gaussians::new(self.emission_dim, means, covs, "emissions.covs")?;
-        Ok(Box::new(PreparedGaussian(gaussians)))
     }
 
     fn num_stats(&self) -> usize {
@@ -143,6 +130,22 @@ impl Emission for Gaussian {
             covs.extend(cov);
         }
         vec![Array::new(&[self.num_states, d], means), Array::new(&[self.num_states, d, d], covs)]
+    }
+}
+
+impl Emission for Gaussian {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (means, covs) = (params[0].values(), params[1].values());
+        let gaussians = Gaussians::new(self.emission_dim, means, covs, "emissions.covs")?;
+        Ok(Box::new(PreparedGaussian(gaussians)))
     }
 }
 

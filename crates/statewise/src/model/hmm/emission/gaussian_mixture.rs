@@ -13,9 +13,10 @@ use super::mixture::{
     maximise_weights, sample_weights,
 };
 use super::moments::{Moments, moments_len};
-use super::{Emission, MStep, Maximised, Prepared, ScalarOrArray, check_positive, check_size};
+use super::{Emission, Prepared, ScalarOrArray};
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamProperties, ParamSpec};
 
 /// The family of Gaussian mixtures.
@@ -72,15 +73,7 @@ impl GaussianMixture {
     }
 }
 
-impl Emission for GaussianMixture {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for GaussianMixture {
     fn schema(&self) -> Vec<ParamSpec> {
         let (k, c, d) = (self.num_states, self.num_components, self.emission_dim);
         let matrices = Constraint::PositiveDefinite;
@@ -100,12 +93,6 @@ impl Emission for GaussianMixture {
         check_positive("emission_prior_mean_concentration", self.emission_prior_mean_concentration)?;
         check_positive("emission_prior_extra_df", self.emission_prior_extra_df)?;
         self.emission_prior_scale.check_matrix("emission_prior_scale", self.emission_dim)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (means, covs) = (params[1].values(), params[2].values());
-        let components = Gaussians::new(self.emission_dim, means, covs, "emissions.covs")?;
-        Ok(Box::new(PreparedMixture::new(&params[0], self.emission_dim, components)))
     }
 
     fn num_stats(&self) -> usize {
@@ -185,6 +172,22 @@ impl Emission for GaussianMixture {
             covs.extend(cov);
         }
         vec![weights, Array::new(&[k, c, d], means), Array::new(&[k, c, d, d], covs)]
+    }
+}
+
+impl Emission for GaussianMixture {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (means, covs) = (params[1].values(), params[2].values());
+        let components = Gaussians::new(self.emission_dim, means, covs, "emissions.covs")?;
+        Ok(Box::new(PreparedMixture::new(&params[0], self.emission_dim, components)))
     }
 
     /// Clusters rows into states and the rows of each state into components, then maximises.

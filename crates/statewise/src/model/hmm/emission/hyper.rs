@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::model::hmm::component::check_positive;
 use crate::params::Array;
 
 /// A number that stands for a constant vector or a multiple of the identity, or the array itself.
@@ -51,7 +52,7 @@ impl ScalarOrArray {
     /// Checks for a positive number or a symmetric positive definite n × n matrix.
     pub(super) fn check_matrix(&self, argument: &str, n: usize) -> Result<()> {
         match self {
-            ScalarOrArray::Scalar(x) => super::check_positive(argument, *x),
+            ScalarOrArray::Scalar(x) => check_positive(argument, *x),
             ScalarOrArray::Array(array) => {
                 self.check(argument, &[n, n], f64::is_finite, "finite numbers")?;
                 crate::params::Constraint::PositiveDefinite

@@ -10,9 +10,10 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::regression::{Features, PreparedRegression, Regression};
-use super::{Emission, MStep, Maximised, Prepared, check_size};
+use super::{Emission, Prepared};
 use crate::data::Sequence;
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_size};
 use crate::params::{Array, ParamSpec};
 
 /// The family of vector autoregressions.
@@ -62,23 +63,7 @@ impl LinearAutoregressive {
     }
 }
 
-impl Emission for LinearAutoregressive {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
-    fn input_dim(&self) -> usize {
-        self.input_dim
-    }
-
-    fn num_lags(&self) -> usize {
-        self.num_lags
-    }
-
+impl Component for LinearAutoregressive {
     fn schema(&self) -> Vec<ParamSpec> {
         self.regression().schema()
     }
@@ -87,11 +72,6 @@ impl Emission for LinearAutoregressive {
         check_size("num_states", self.num_states)?;
         check_size("emission_dim", self.emission_dim)?;
         check_size("num_lags", self.num_lags)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let lags = Lags { num_lags: self.num_lags };
-        Ok(Box::new(PreparedRegression::new(self.regression(), lags, params)?))
     }
 
     fn num_stats(&self) -> usize {
@@ -129,5 +109,28 @@ impl Emission for LinearAutoregressive {
             (0..d).for_each(|i| state[i * p + i] += 0.95);
         }
         vec![weights, Array::new(&[k, d], normals(k * d, 1.0)), Array::identities(k, d, 1.0)]
+    }
+}
+
+impl Emission for LinearAutoregressive {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn input_dim(&self) -> usize {
+        self.input_dim
+    }
+
+    fn num_lags(&self) -> usize {
+        self.num_lags
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let lags = Lags { num_lags: self.num_lags };
+        Ok(Box::new(PreparedRegression::new(self.regression(), lags, params)?))
     }
 }

@@ -7,9 +7,10 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::regression::{Features, PreparedRegression, Regression};
-use super::{Emission, MStep, Maximised, Prepared, check_size};
+use super::{Emission, Prepared};
 use crate::data::Sequence;
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_size};
 use crate::params::{Array, ParamSpec};
 
 /// The family of linear regressions on the inputs.
@@ -40,19 +41,7 @@ impl LinearRegression {
     }
 }
 
-impl Emission for LinearRegression {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
-    fn input_dim(&self) -> usize {
-        self.input_dim
-    }
-
+impl Component for LinearRegression {
     fn schema(&self) -> Vec<ParamSpec> {
         self.regression().schema()
     }
@@ -61,10 +50,6 @@ impl Emission for LinearRegression {
         check_size("num_states", self.num_states)?;
         check_size("input_dim", self.input_dim)?;
         check_size("emission_dim", self.emission_dim)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        Ok(Box::new(PreparedRegression::new(self.regression(), Inputs, params)?))
     }
 
     fn num_stats(&self) -> usize {
@@ -98,5 +83,23 @@ impl Emission for LinearRegression {
         };
         let weights = Array::new(&[k, d, u], normals(k * d * u, 0.01));
         vec![weights, Array::new(&[k, d], normals(k * d, 1.0)), Array::identities(k, d, 1.0)]
+    }
+}
+
+impl Emission for LinearRegression {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn input_dim(&self) -> usize {
+        self.input_dim
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        Ok(Box::new(PreparedRegression::new(self.regression(), Inputs, params)?))
     }
 }

@@ -13,9 +13,10 @@ use statewise_kernels::math::ln_gamma;
 
 use super::entrywise::Grid;
 use super::priors::GammaPrior;
-use super::{Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size};
+use super::{Emission, Prepared, check_entries};
 use crate::data::Sequence;
 use crate::error::{Error, Result};
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The log-normal family with the normal-inverse-Gamma prior of the diagonal Gaussian family.
@@ -101,15 +102,7 @@ impl LogNormal {
     }
 }
 
-impl Emission for LogNormal {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for LogNormal {
     fn schema(&self) -> Vec<ParamSpec> {
         let shape = self.grid().shape();
         vec![
@@ -131,16 +124,6 @@ impl Emission for LogNormal {
         check_positive("emission_prior_mean_concentration", self.emission_prior_mean_concentration)?;
         check_positive("emission_prior_concentration", self.emission_prior_concentration)?;
         check_positive("emission_prior_scale", self.emission_prior_scale)
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        check_entries(rows, self.emission_dim, "a positive number", |y| y > 0.0)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (means, scales) = (params[0].values(), params[1].values());
-        let constants = scales.iter().map(|s| -s.ln() - 0.5 * (2.0 * PI).ln()).collect();
-        Ok(Box::new(PreparedLogNormal { grid: self.grid(), means, scales, constants }))
     }
 
     fn num_stats(&self) -> usize {
@@ -212,6 +195,26 @@ impl Emission for LogNormal {
         }
         let shape = self.grid().shape();
         vec![Array::new(&shape, means), Array::new(&shape, scales)]
+    }
+}
+
+impl Emission for LogNormal {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        check_entries(rows, self.emission_dim, "a positive number", |y| y > 0.0)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (means, scales) = (params[0].values(), params[1].values());
+        let constants = scales.iter().map(|s| -s.ln() - 0.5 * (2.0 * PI).ln()).collect();
+        Ok(Box::new(PreparedLogNormal { grid: self.grid(), means, scales, constants }))
     }
 
     /// Logarithms, so that large values do not decide the clusters.

@@ -21,9 +21,10 @@ use super::label_regression::{
     add_packed_outer, cluster_labels, free_entries, newton_steps, unpack, write_features,
 };
 use super::moments::{LN_TAU, dot, product};
-use super::{Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size};
+use super::{Emission, Prepared, check_entries};
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec, logistic, softplus};
 
 /// The family of logistic regressions; y is 0 or 1.
@@ -60,19 +61,7 @@ impl LogisticRegression {
     }
 }
 
-impl Emission for LogisticRegression {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![]
-    }
-
-    fn input_dim(&self) -> usize {
-        self.input_dim
-    }
-
+impl Component for LogisticRegression {
     fn schema(&self) -> Vec<ParamSpec> {
         let (k, u) = (self.num_states, self.input_dim);
         vec![
@@ -85,14 +74,6 @@ impl Emission for LogisticRegression {
         check_size("num_states", self.num_states)?;
         check_size("input_dim", self.input_dim)?;
         check_positive("emission_matrices_scale", self.emission_matrices_scale)
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        check_entries(rows, 1, "0 or 1", |y| y == 0.0 || y == 1.0)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        Ok(Box::new(PreparedLogistic { weights: &params[0], biases: params[1].values() }))
     }
 
     fn num_stats(&self) -> usize {
@@ -160,6 +141,28 @@ impl Emission for LogisticRegression {
         let (k, u) = (self.num_states, self.input_dim);
         let mut normals = |n: usize| -> Vec<f64> { (0..n).map(|_| StandardNormal.sample(rng)).collect() };
         vec![Array::new(&[k, u], normals(k * u)), Array::new(&[k], normals(k))]
+    }
+}
+
+impl Emission for LogisticRegression {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![]
+    }
+
+    fn input_dim(&self) -> usize {
+        self.input_dim
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        check_entries(rows, 1, "0 or 1", |y| y == 0.0 || y == 1.0)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        Ok(Box::new(PreparedLogistic { weights: &params[0], biases: params[1].values() }))
     }
 
     /// Clusters the inputs; weights zero, biases the log odds in each cluster.

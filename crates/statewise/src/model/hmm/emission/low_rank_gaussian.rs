@@ -15,8 +15,9 @@ use super::gaussian::PreparedGaussian;
 use super::gaussians::Gaussians;
 use super::moments::{Moments, dot, moments_len, product, transposed};
 use super::variance_floor::variance_floors;
-use super::{Emission, MStep, Maximised, Prepared, check_positive, check_size};
+use super::{Emission, Prepared};
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The low-rank Gaussian family.
@@ -179,15 +180,7 @@ impl LowRankGaussian {
     }
 }
 
-impl Emission for LowRankGaussian {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for LowRankGaussian {
     fn schema(&self) -> Vec<ParamSpec> {
         let (k, d, m) = (self.num_states, self.emission_dim, self.emission_rank);
         let (diag, low_rank) = ("emission_cov_diag_factors", "emission_cov_low_rank_factors");
@@ -204,15 +197,6 @@ impl Emission for LowRankGaussian {
         check_size("emission_rank", self.emission_rank)?;
         check_positive("emission_diag_factor_concentration", self.emission_diag_factor_concentration)?;
         check_positive("emission_diag_factor_rate", self.emission_diag_factor_rate)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        // PERF: the E-step needs D² products per row anyway, and the dense kernel beats Woodbury's
-        // scalar loops below some 200 dimensions.
-        let covs = self.covs(params);
-        let path = "emissions.cov_diag_factors";
-        let gaussians = Gaussians::new(self.emission_dim, params[0].values(), covs, path)?;
-        Ok(Box::new(PreparedGaussian(gaussians)))
     }
 
     fn num_stats(&self) -> usize {
@@ -315,5 +299,24 @@ impl Emission for LowRankGaussian {
         let diags = (0..k * d).map(|_| diag.map_or(1.0, |g| g.sample(rng)).max(1e-6 / rate)).collect();
         let low_ranks = normals(k * d * m, rng);
         vec![Array::new(&[k, d], means), Array::new(&[k, d], diags), Array::new(&[k, d, m], low_ranks)]
+    }
+}
+
+impl Emission for LowRankGaussian {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        // PERF: the E-step needs D² products per row anyway, and the dense kernel beats Woodbury's
+        // scalar loops below some 200 dimensions.
+        let covs = self.covs(params);
+        let path = "emissions.cov_diag_factors";
+        let gaussians = Gaussians::new(self.emission_dim, params[0].values(), covs, path)?;
+        Ok(Box::new(PreparedGaussian(gaussians)))
     }
 }

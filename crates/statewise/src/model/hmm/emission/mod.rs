@@ -1,6 +1,6 @@
 //! Emission families of hidden Markov models, one a file.
 //!
-//! A family declares its parameters ([`Emission::schema`]), turns rows into log-likelihoods and
+//! A family declares its parameters ([`Component::schema`]), turns rows into log-likelihoods and
 //! rows with responsibilities into *expected sufficient statistics* (a flat vector that adds up
 //! over rows, sequences, threads and machines), and maximises or differentiates the expected
 //! complete log-likelihood as a function of those statistics.
@@ -46,7 +46,6 @@ mod variance_floor;
 mod von_mises;
 mod zero_inflated_poisson;
 
-use std::fmt::Debug;
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
@@ -79,12 +78,13 @@ pub use zero_inflated_poisson::ZeroInflatedPoisson;
 
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
-use crate::params::{Array, ParamProperties, ParamSpec};
+use crate::model::hmm::component::{Component, MStep, maximise};
+use crate::params::{Array, ParamProperties};
 
 /// A family of emission distributions p(y_t | z_t = k, u_t, y_{<t}).
 ///
-/// Parameter slices (`&[Array]`) are in the order of [`Emission::schema`].
-pub trait Emission: Debug + Send + Sync {
+/// Paths of its parameters start with `emissions.`.
+pub trait Emission: Component {
     /// K.
     fn num_states(&self) -> usize;
 
@@ -101,15 +101,6 @@ pub trait Emission: Debug + Send + Sync {
         0
     }
 
-    /// Names, shapes and constraints of the parameters. Paths start with `emissions.`.
-    fn schema(&self) -> Vec<ParamSpec>;
-
-    /// Checks sizes (at least one state and dimension) and hyper-parameters (positive where needed).
-    ///
-    /// # Errors
-    /// [`Error::Argument`] naming the constructor argument.
-    fn check_hyperparameters(&self) -> Result<()>;
-
     /// Checks that rows are in the domain (whole, in range, positive); NaN is always allowed.
     ///
     /// # Errors
@@ -124,33 +115,6 @@ pub trait Emission: Debug + Send + Sync {
     /// # Errors
     /// Parameters that have no density (a singular covariance).
     fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>>;
-
-    /// Number of expected sufficient statistics.
-    fn num_stats(&self) -> usize;
-
-    /// E_q[log p(y | z, θ)] as a function of the statistics (up to terms free of θ, or a lower
-    /// bound that is tight in value and slope at the parameters of the E-step).
-    fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64;
-
-    /// Adds the gradient of [`Emission::expected_log_prob`] with respect to the parameters. At the
-    /// parameters of the E-step this is the exact score (Fisher's identity).
-    fn expected_log_prob_gradient(&self, params: &[Array], stats: &[f64], gradient: &mut [Array]);
-
-    /// log p(θ).
-    fn log_prior(&self, params: &[Array]) -> f64;
-
-    /// Adds the gradient of [`Emission::log_prior`].
-    fn log_prior_gradient(&self, params: &[Array], gradient: &mut [Array]);
-
-    /// Maximises the expected log-likelihood (plus the log prior if `step.prior`) in place, or
-    /// answers that it has no closed form for these properties; then a generic maximiser is used.
-    ///
-    /// Never leaves the parameter space: states without data keep their parameters, collapsed
-    /// variances are floored and counted.
-    fn maximise(&self, step: &MStep<'_>, params: &mut [Array]) -> Maximised;
-
-    /// Draws parameters from the prior, or from a vague stand-in where there is none.
-    fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array>;
 
     /// Appends the coordinates in which rows are clustered: the row itself, unless distances between
     /// rows mean nothing (labels) or wrap around (angles). NaN where an entry is missing.
@@ -203,41 +167,6 @@ pub trait Prepared: Send + Sync {
     fn moments(&self, state: usize, sequence: &Sequence<'_>, t: usize, mean: &mut [f64], cov: &mut [f64]);
 }
 
-/// What a maximisation is given.
-#[derive(Clone, Copy, Debug)]
-pub struct MStep<'a> {
-    /// Expected sufficient statistics.
-    pub stats: &'a [f64],
-    /// Whether the prior counts (MAP) or not (maximum likelihood).
-    pub prior: bool,
-    /// What may move, in the order of the schema.
-    pub properties: &'a [ParamProperties],
-}
-
-impl MStep<'_> {
-    /// Whether parameter array `index` may move (as a whole).
-    pub fn moves(&self, index: usize) -> bool {
-        self.properties[index].trainable
-    }
-
-    /// Whether every array is wholly free or wholly fixed.
-    pub fn is_whole(&self) -> bool {
-        self.properties.iter().all(ParamProperties::is_whole)
-    }
-}
-
-/// What a maximisation did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Maximised {
-    /// The parameters are at the maximum; `repairs` counts variances that had to be floored.
-    Done {
-        /// Floored variances, ridges added, states without data that kept their parameters.
-        repairs: usize,
-    },
-    /// There is no closed form for these properties.
-    NoClosedForm,
-}
-
 /// Clusters the complete rows by k-means, takes the clusters as responsibilities and maximises.
 pub(crate) fn cluster_and_maximise<E: Emission + ?Sized>(
     emission: &E,
@@ -279,9 +208,7 @@ pub(crate) fn maximise_clusters<E: Emission + ?Sized>(
         }
     }
     let step = MStep { stats: &stats, prior: true, properties: &properties };
-    if emission.maximise(&step, &mut params) == Maximised::NoClosedForm {
-        crate::learn::maximise_numerically(emission, &step, &mut params);
-    }
+    maximise(emission, &step, &mut params);
     Ok(params)
 }
 
@@ -298,19 +225,5 @@ pub(crate) fn check_entries(
             let place = format!("emissions row {}, column {}", i / width, i % width);
             Err(Error::argument(place, rows[i], expected))
         }
-    }
-}
-
-/// Checks that a size is at least one.
-pub(crate) fn check_size(argument: &str, value: usize) -> Result<()> {
-    if value == 0 { Err(Error::argument(argument, value, "at least 1")) } else { Ok(()) }
-}
-
-/// Checks that a hyper-parameter is positive and finite.
-pub(crate) fn check_positive(argument: &str, value: f64) -> Result<()> {
-    if value > 0.0 && value.is_finite() {
-        Ok(())
-    } else {
-        Err(Error::argument(argument, value, "a positive number"))
     }
 }

@@ -12,9 +12,10 @@ use statewise_kernels::math::ln_gamma;
 use super::class_probs::ClassProbs;
 use super::poisson::check_counts;
 use super::priors::DirichletPrior;
-use super::{Emission, MStep, Maximised, Prepared, check_size, cluster_and_maximise};
+use super::{Emission, Prepared, cluster_and_maximise};
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
+use crate::model::hmm::component::{Component, MStep, Maximised, check_size};
 use crate::params::{Array, ParamSpec};
 
 /// The multinomial family with its Dirichlet prior.
@@ -69,15 +70,7 @@ impl Multinomial {
     }
 }
 
-impl Emission for Multinomial {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim, self.num_classes]
-    }
-
+impl Component for Multinomial {
     fn schema(&self) -> Vec<ParamSpec> {
         self.class_probs().schema()
     }
@@ -85,27 +78,6 @@ impl Emission for Multinomial {
     fn check_hyperparameters(&self) -> Result<()> {
         self.class_probs().check_hyperparameters()?;
         check_size("num_trials", self.num_trials)
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        check_counts(rows, self.emission_dim * self.num_classes)?;
-        for (i, counts) in rows.chunks_exact(self.num_classes).enumerate() {
-            let total: f64 = counts.iter().sum();
-            if !total.is_nan() && total != self.num_trials as f64 {
-                let (t, d) = (i / self.emission_dim, i % self.emission_dim);
-                let place = format!("emissions row {t}, dimension {d}");
-                let expected = format!("counts that sum to num_trials = {}", self.num_trials);
-                return Err(Error::argument(place, format!("counts of sum {total}"), expected));
-            }
-        }
-        Ok(())
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let stride = self.emission_dim * self.num_classes;
-        let entry = |i: usize| params[0].values()[i % self.num_states * stride + i / self.num_states];
-        let log_probs = (0..self.num_states * stride).map(|i| entry(i).ln()).collect();
-        Ok(Box::new(PreparedMultinomial { family: self, probs: &params[0], log_probs }))
     }
 
     fn num_stats(&self) -> usize {
@@ -134,6 +106,37 @@ impl Emission for Multinomial {
 
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
         self.class_probs().sample_prior(rng)
+    }
+}
+
+impl Emission for Multinomial {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim, self.num_classes]
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        check_counts(rows, self.emission_dim * self.num_classes)?;
+        for (i, counts) in rows.chunks_exact(self.num_classes).enumerate() {
+            let total: f64 = counts.iter().sum();
+            if !total.is_nan() && total != self.num_trials as f64 {
+                let (t, d) = (i / self.emission_dim, i % self.emission_dim);
+                let place = format!("emissions row {t}, dimension {d}");
+                let expected = format!("counts that sum to num_trials = {}", self.num_trials);
+                return Err(Error::argument(place, format!("counts of sum {total}"), expected));
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let stride = self.emission_dim * self.num_classes;
+        let entry = |i: usize| params[0].values()[i % self.num_states * stride + i / self.num_states];
+        let log_probs = (0..self.num_states * stride).map(|i| entry(i).ln()).collect();
+        Ok(Box::new(PreparedMultinomial { family: self, probs: &params[0], log_probs }))
     }
 
     /// Clusters rows by k-means; with fewer distinct rows than states, starts every state at the

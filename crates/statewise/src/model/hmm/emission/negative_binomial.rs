@@ -14,9 +14,10 @@ use super::entrywise::Grid;
 use super::gamma_shape::{LARGEST_SHAPE, expected_tables, ln_rising_ratio};
 use super::poisson::{check_counts, draw_poisson};
 use super::priors::{GammaPrior, ratio, xlogy};
-use super::{Emission, MStep, Maximised, Prepared, check_positive, check_size};
+use super::{Emission, Prepared};
 use crate::data::Sequence;
 use crate::error::{Error, Result};
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The negative binomial family, with a prior r ~ Gamma(shape a, rate b) that is flat by default.
@@ -70,15 +71,7 @@ impl NegativeBinomial {
     }
 }
 
-impl Emission for NegativeBinomial {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for NegativeBinomial {
     fn schema(&self) -> Vec<ParamSpec> {
         let shape = self.grid().shape();
         let positive = |path, keyword| ParamSpec::new(path, keyword, &shape, Constraint::Positive);
@@ -98,21 +91,6 @@ impl Emission for NegativeBinomial {
         } else {
             Err(Error::argument("emission_prior_rate", rate, "a number of at least 0"))
         }
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        check_counts(rows, self.emission_dim)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (means, dispersions) = (params[0].values(), params[1].values());
-        let logs = |(mean, r): (&f64, &f64)| {
-            let log = (mean / r).ln_1p();
-            [mean.ln() - log, r * log]
-        };
-        let logs = means.iter().zip(dispersions).map(logs).collect();
-        let density = Density { means, dispersions, logs };
-        Ok(Box::new(PreparedNegativeBinomial { table: CountTable::new(self.grid(), density) }))
     }
 
     fn num_stats(&self) -> usize {
@@ -179,6 +157,31 @@ impl Emission for NegativeBinomial {
         let shape = self.grid().shape();
         let mut draws = |prior: GammaPrior| (0..self.grid().len()).map(|_| prior.draw(rng)).collect();
         vec![Array::new(&shape, draws(mean)), Array::new(&shape, draws(dispersion))]
+    }
+}
+
+impl Emission for NegativeBinomial {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        check_counts(rows, self.emission_dim)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (means, dispersions) = (params[0].values(), params[1].values());
+        let logs = |(mean, r): (&f64, &f64)| {
+            let log = (mean / r).ln_1p();
+            [mean.ln() - log, r * log]
+        };
+        let logs = means.iter().zip(dispersions).map(logs).collect();
+        let density = Density { means, dispersions, logs };
+        Ok(Box::new(PreparedNegativeBinomial { table: CountTable::new(self.grid(), density) }))
     }
 }
 

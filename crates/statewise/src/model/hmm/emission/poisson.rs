@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::count_table::{CountDensity, CountTable};
 use super::entrywise::Grid;
 use super::priors::{GammaPrior, ratio, xlogy};
-use super::{Emission, MStep, Maximised, Prepared, check_entries, check_positive, check_size};
+use super::{Emission, Prepared, check_entries};
 use crate::data::Sequence;
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The Poisson family with its Gamma prior.
@@ -60,15 +61,7 @@ impl Poisson {
     }
 }
 
-impl Emission for Poisson {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for Poisson {
     fn schema(&self) -> Vec<ParamSpec> {
         let shape = self.grid().shape();
         vec![ParamSpec::new("emissions.rates", "emission_rates", &shape, Constraint::Positive)]
@@ -79,17 +72,6 @@ impl Emission for Poisson {
         check_size("emission_dim", self.emission_dim)?;
         check_positive("emission_prior_concentration", self.emission_prior_concentration)?;
         check_positive("emission_prior_rate", self.emission_prior_rate)
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        check_counts(rows, self.emission_dim)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let rates = params[0].values();
-        let log_rates = rates.iter().map(|rate| rate.ln()).collect();
-        let density = PoissonDensity { rates, log_rates };
-        Ok(Box::new(PreparedPoisson { table: CountTable::new(self.grid(), density) }))
     }
 
     fn num_stats(&self) -> usize {
@@ -141,6 +123,27 @@ impl Emission for Poisson {
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
         let draws = (0..self.grid().len()).map(|_| self.prior().draw(rng)).collect();
         vec![Array::new(&self.grid().shape(), draws)]
+    }
+}
+
+impl Emission for Poisson {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        check_counts(rows, self.emission_dim)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let rates = params[0].values();
+        let log_rates = rates.iter().map(|rate| rate.ln()).collect();
+        let density = PoissonDensity { rates, log_rates };
+        Ok(Box::new(PreparedPoisson { table: CountTable::new(self.grid(), density) }))
     }
 }
 

@@ -12,15 +12,16 @@ use rand_chacha::ChaCha8Rng;
 use statewise_kernels::linalg::{cholesky, inverse_chol, log_det_chol, solve_chol};
 use statewise_kernels::math::{add_gaussian_moments, packed_len};
 
+use super::Prepared;
 use super::conjugate::{has_no_weight, sample_gaussian};
 use super::gaussians::{Gaussians, add_row};
 use super::moments::{
     LN_TAU, Moments, add_covariance_gradient, add_moments, add_outer, dot, moments_len, product, transposed,
 };
 use super::variance_floor::{repair_covariance, variance_floors};
-use super::{MStep, Maximised, Prepared};
 use crate::data::Sequence;
 use crate::error::Result;
+use crate::model::hmm::component::{MStep, Maximised};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// Sizes of a regression.

@@ -10,8 +10,9 @@ use super::gaussian::PreparedGaussian;
 use super::gaussians::Gaussians;
 use super::moments::{Moments, moments_len};
 use super::variance_floor::{repair_covariance, variance_floors};
-use super::{Emission, MStep, Maximised, Prepared, ScalarOrArray, check_positive, check_size};
+use super::{Emission, Prepared, ScalarOrArray};
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The Gaussian family with a tied covariance.
@@ -47,15 +48,7 @@ impl SharedCovarianceGaussian {
     }
 }
 
-impl Emission for SharedCovarianceGaussian {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for SharedCovarianceGaussian {
     fn schema(&self) -> Vec<ParamSpec> {
         let (k, d) = (self.num_states, self.emission_dim);
         vec![
@@ -72,12 +65,6 @@ impl Emission for SharedCovarianceGaussian {
         check_positive("emission_prior_concentration", self.emission_prior_concentration)?;
         self.emission_prior_scale.check_matrix("emission_prior_scale", self.emission_dim)?;
         check_positive("emission_prior_extra_df", self.emission_prior_extra_df)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let covs = params[1].values().repeat(self.num_states);
-        let gaussians = Gaussians::new(self.emission_dim, params[0].values(), covs, "emissions.cov")?;
-        Ok(Box::new(PreparedGaussian(gaussians)))
     }
 
     fn num_stats(&self) -> usize {
@@ -152,5 +139,21 @@ impl Emission for SharedCovarianceGaussian {
         let cov = prior.sample_cov(rng);
         let means = (0..k).flat_map(|_| prior.sample_mean(&cov, rng)).collect();
         vec![Array::new(&[k, d], means), Array::new(&[d, d], cov)]
+    }
+}
+
+impl Emission for SharedCovarianceGaussian {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let covs = params[1].values().repeat(self.num_states);
+        let gaussians = Gaussians::new(self.emission_dim, params[0].values(), covs, "emissions.cov")?;
+        Ok(Box::new(PreparedGaussian(gaussians)))
     }
 }

@@ -12,8 +12,9 @@ use super::conjugate::{gamma_variance_mode, has_no_weight, sample_gaussian};
 use super::diagonal_gaussian::PreparedIndependents;
 use super::independents::{self, Independents, floors_and_totals};
 use super::moments::{LN_TAU, Moments, moments_len, product};
-use super::{Emission, MStep, Maximised, Prepared, ScalarOrArray, check_positive, check_size};
+use super::{Emission, Prepared, ScalarOrArray};
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The spherical Gaussian family.
@@ -113,15 +114,7 @@ impl SphericalGaussian {
     }
 }
 
-impl Emission for SphericalGaussian {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for SphericalGaussian {
     fn schema(&self) -> Vec<ParamSpec> {
         let (k, d) = (self.num_states, self.emission_dim);
         vec![
@@ -138,12 +131,6 @@ impl Emission for SphericalGaussian {
         self.emission_prior_mean_covariance.check_matrix("emission_prior_mean_covariance", d)?;
         check_positive("emission_var_concentration", self.emission_var_concentration)?;
         check_positive("emission_var_rate", self.emission_var_rate)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let scales = self.scale_diags(params[1].values());
-        let ready = Independents::new(self.emission_dim, params[0].values(), &scales, "emissions.scales")?;
-        Ok(Box::new(PreparedIndependents(ready)))
     }
 
     fn num_stats(&self) -> usize {
@@ -219,5 +206,21 @@ impl Emission for SphericalGaussian {
         let variance = Gamma::new(self.emission_var_concentration, 1.0 / self.emission_var_rate);
         let draw = |_| variance.map_or(1.0, |g| g.sample(rng)).max(1e-12).sqrt();
         vec![means, Array::new(&[k], (0..k).map(draw).collect())]
+    }
+}
+
+impl Emission for SphericalGaussian {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let scales = self.scale_diags(params[1].values());
+        let ready = Independents::new(self.emission_dim, params[0].values(), &scales, "emissions.scales")?;
+        Ok(Box::new(PreparedIndependents(ready)))
     }
 }

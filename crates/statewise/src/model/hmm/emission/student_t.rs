@@ -16,9 +16,10 @@ use statewise_kernels::math::{digamma, ln_gamma, trigamma};
 use super::conjugate::{Moving, NormalInverseWishart, has_no_weight, maximise_gaussians, sample_gaussian};
 use super::gaussians::Gaussians;
 use super::moments::{LN_TAU, Moments, moments_len};
-use super::{Emission, Gaussian, MStep, Maximised, Prepared, ScalarOrArray, check_positive, check_size};
+use super::{Emission, Gaussian, Prepared, ScalarOrArray};
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The Student t family.
@@ -104,15 +105,7 @@ impl StudentT {
     }
 }
 
-impl Emission for StudentT {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for StudentT {
     fn schema(&self) -> Vec<ParamSpec> {
         let (k, d) = (self.num_states, self.emission_dim);
         vec![
@@ -131,12 +124,6 @@ impl Emission for StudentT {
         check_positive("emission_prior_extra_df", self.emission_prior_extra_df)?;
         check_positive("emission_dof_concentration", self.emission_dof_concentration)?;
         check_positive("emission_dof_rate", self.emission_dof_rate)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (means, scales) = (params[0].values(), params[1].values());
-        let gaussians = Gaussians::new(self.emission_dim, means, scales, "emissions.scales")?;
-        Ok(Box::new(PreparedStudentT { dim: self.emission_dim, gaussians, dofs: params[2].values() }))
     }
 
     fn num_stats(&self) -> usize {
@@ -217,6 +204,22 @@ impl Emission for StudentT {
         let draw = |_| dof.map_or(10.0, |g| g.sample(rng)).clamp(DOF_RANGE.0, DOF_RANGE.1);
         let dofs = (0..k).map(draw).collect();
         vec![Array::new(&[k, d], means), Array::new(&[k, d, d], scales), Array::new(&[k], dofs)]
+    }
+}
+
+impl Emission for StudentT {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (means, scales) = (params[0].values(), params[1].values());
+        let gaussians = Gaussians::new(self.emission_dim, means, scales, "emissions.scales")?;
+        Ok(Box::new(PreparedStudentT { dim: self.emission_dim, gaussians, dofs: params[2].values() }))
     }
 
     /// Starts as a Gaussian would, with ν = 10: weights at a draw from the prior would be those of

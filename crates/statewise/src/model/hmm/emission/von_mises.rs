@@ -13,9 +13,10 @@ use statewise_kernels::math::bessel_i0_scaled;
 use super::circular::{angle_variance, bessel_ratio, solve_concentration};
 use super::entrywise::Grid;
 use super::priors::GammaPrior;
-use super::{Emission, MStep, Maximised, Prepared, check_size, maximise_clusters};
+use super::{Emission, Prepared, maximise_clusters};
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The von Mises family, without a prior. Angles that differ by 2π are the same.
@@ -49,15 +50,7 @@ fn log_scaled_normaliser(kappa: f64) -> f64 {
     (TAU * bessel_i0_scaled(kappa)).ln()
 }
 
-impl Emission for VonMises {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for VonMises {
     fn schema(&self) -> Vec<ParamSpec> {
         let shape = self.grid().shape();
         let (real, positive) = (Constraint::Real, Constraint::Positive);
@@ -70,12 +63,6 @@ impl Emission for VonMises {
     fn check_hyperparameters(&self) -> Result<()> {
         check_size("num_states", self.num_states)?;
         check_size("emission_dim", self.emission_dim)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (locations, concentrations) = (params[0].values(), params[1].values());
-        let constants = concentrations.iter().map(|kappa| -log_scaled_normaliser(*kappa)).collect();
-        Ok(Box::new(PreparedVonMises { grid: self.grid(), locations, concentrations, constants }))
     }
 
     fn num_stats(&self) -> usize {
@@ -146,6 +133,22 @@ impl Emission for VonMises {
         let vague = GammaPrior { shape: 2.0, rate: 1.0 };
         let concentrations = (0..n).map(|_| vague.draw(rng)).collect();
         vec![Array::new(&shape, locations), Array::new(&shape, concentrations)]
+    }
+}
+
+impl Emission for VonMises {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (locations, concentrations) = (params[0].values(), params[1].values());
+        let constants = concentrations.iter().map(|kappa| -log_scaled_normaliser(*kappa)).collect();
+        Ok(Box::new(PreparedVonMises { grid: self.grid(), locations, concentrations, constants }))
     }
 
     /// Points on the circle.

@@ -13,9 +13,10 @@ use super::count_table::{CountDensity, CountTable};
 use super::entrywise::Grid;
 use super::poisson::{check_counts, default_concentration, default_rate, draw_poisson};
 use super::priors::{BetaPrior, GammaPrior, ratio, xlogy};
-use super::{Emission, MStep, Maximised, Prepared, check_positive, check_size};
+use super::{Emission, Prepared};
 use crate::data::Sequence;
 use crate::error::Result;
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The zero-inflated Poisson family with its Beta and Gamma priors.
@@ -67,15 +68,7 @@ impl ZeroInflatedPoisson {
     }
 }
 
-impl Emission for ZeroInflatedPoisson {
-    fn num_states(&self) -> usize {
-        self.num_states
-    }
-
-    fn emission_shape(&self) -> Vec<usize> {
-        vec![self.emission_dim]
-    }
-
+impl Component for ZeroInflatedPoisson {
     fn schema(&self) -> Vec<ParamSpec> {
         let shape = self.grid().shape();
         let (unit, positive) = (Constraint::UnitInterval, Constraint::Positive);
@@ -92,20 +85,6 @@ impl Emission for ZeroInflatedPoisson {
         check_positive("emission_prior_concentration1", self.emission_prior_concentration1)?;
         check_positive("emission_prior_concentration", self.emission_prior_concentration)?;
         check_positive("emission_prior_rate", self.emission_prior_rate)
-    }
-
-    fn check_rows(&self, rows: &[f64]) -> Result<()> {
-        check_counts(rows, self.emission_dim)
-    }
-
-    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
-        let (zero_probs, rates) = (params[0].values(), params[1].values());
-        // p(y = 0) = 1 − (1 − π)(1 − e^−λ), right to rounding at both ends.
-        let log_zero = |p: &f64, rate: &f64| ((1.0 - p) * (-rate).exp_m1()).ln_1p();
-        let table = |(p, rate): (&f64, &f64)| [log_zero(p, rate), (-p).ln_1p() - rate, rate.ln()];
-        let logs = zero_probs.iter().zip(rates).map(table).collect();
-        let density = Density { zero_probs, rates, logs };
-        Ok(Box::new(PreparedZeroInflatedPoisson { table: CountTable::new(self.grid(), density) }))
     }
 
     fn num_stats(&self) -> usize {
@@ -166,6 +145,30 @@ impl Emission for ZeroInflatedPoisson {
         let zero_probs = (0..self.grid().len()).map(|_| self.beta().draw(rng)).collect();
         let rates = (0..self.grid().len()).map(|_| self.gamma().draw(rng)).collect();
         vec![Array::new(&shape, zero_probs), Array::new(&shape, rates)]
+    }
+}
+
+impl Emission for ZeroInflatedPoisson {
+    fn num_states(&self) -> usize {
+        self.num_states
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        vec![self.emission_dim]
+    }
+
+    fn check_rows(&self, rows: &[f64]) -> Result<()> {
+        check_counts(rows, self.emission_dim)
+    }
+
+    fn prepare<'a>(&'a self, params: &'a [Array]) -> Result<Box<dyn Prepared + 'a>> {
+        let (zero_probs, rates) = (params[0].values(), params[1].values());
+        // p(y = 0) = 1 − (1 − π)(1 − e^−λ), right to rounding at both ends.
+        let log_zero = |p: &f64, rate: &f64| ((1.0 - p) * (-rate).exp_m1()).ln_1p();
+        let table = |(p, rate): (&f64, &f64)| [log_zero(p, rate), (-p).ln_1p() - rate, rate.ln()];
+        let logs = zero_probs.iter().zip(rates).map(table).collect();
+        let density = Density { zero_probs, rates, logs };
+        Ok(Box::new(PreparedZeroInflatedPoisson { table: CountTable::new(self.grid(), density) }))
     }
 }
 

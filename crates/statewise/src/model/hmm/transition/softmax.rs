@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Transition;
 use crate::error::{Error, Result};
-use crate::model::hmm::emission::{MStep, check_positive, check_size};
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::model::hmm::softmax::SoftmaxBound;
 use crate::params::{Array, Constraint, ParamSpec};
 
@@ -59,11 +59,7 @@ impl SoftmaxTransitions {
     }
 }
 
-impl Transition for SoftmaxTransitions {
-    fn input_dim(&self) -> usize {
-        self.input_dim
-    }
-
+impl Component for SoftmaxTransitions {
     fn schema(&self) -> Vec<ParamSpec> {
         let k = self.num_states;
         vec![
@@ -90,29 +86,8 @@ impl Transition for SoftmaxTransitions {
         }
     }
 
-    fn matrix(&self, params: &[Array], input: &[f64], out: &mut [f64]) {
-        for (i, row) in out.chunks_exact_mut(self.num_states).enumerate() {
-            self.row_logits(params, i, input, row);
-            let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            row.iter_mut().for_each(|x| *x = (*x - max).exp());
-            let sum: f64 = row.iter().sum();
-            row.iter_mut().for_each(|x| *x /= sum);
-        }
-    }
-
     fn num_stats(&self) -> usize {
         self.num_states * self.bound().num_stats()
-    }
-
-    fn accumulate(&self, params: &[Array], input: &[f64], pairs: &[f64], stats: &mut [f64]) {
-        let bound = self.bound();
-        let mut logits = vec![0.0; self.num_states];
-        let x = [input, &[1.0]].concat();
-        let rows = pairs.chunks_exact(self.num_states).zip(stats.chunks_exact_mut(bound.num_stats()));
-        for (i, (weights, stats)) in rows.enumerate() {
-            self.row_logits(params, i, input, &mut logits);
-            bound.accumulate(&logits, weights, &x, stats);
-        }
     }
 
     fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64 {
@@ -157,12 +132,12 @@ impl Transition for SoftmaxTransitions {
         }
     }
 
-    fn maximise(&self, step: &MStep<'_>, params: &mut [Array]) {
+    fn maximise(&self, step: &MStep<'_>, params: &mut [Array]) -> Maximised {
         if step.properties.iter().all(|p| !p.trainable) {
-            return;
+            return Maximised::Done { repairs: 0 };
         }
         if !step.properties.iter().all(|p| p.is_plain()) {
-            return crate::learn::maximise_numerically(self as &dyn Transition, step, params);
+            return Maximised::NoClosedForm;
         }
         let bound = self.bound();
         let u = self.input_dim;
@@ -180,6 +155,7 @@ impl Transition for SoftmaxTransitions {
                 params[1].row_mut(i)[j] = theta[u];
             }
         }
+        Maximised::Done { repairs: 0 }
     }
 
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
@@ -190,5 +166,32 @@ impl Transition for SoftmaxTransitions {
         let weights = (0..k * k * self.input_dim).map(|_| draw(0.0)).collect();
         let biases = (0..k * k).map(|ij| draw(self.prior_mean(ij / k, ij % k))).collect();
         vec![Array::new(&[k, k, self.input_dim], weights), Array::new(&[k, k], biases)]
+    }
+}
+
+impl Transition for SoftmaxTransitions {
+    fn input_dim(&self) -> usize {
+        self.input_dim
+    }
+
+    fn matrix(&self, params: &[Array], input: &[f64], out: &mut [f64]) {
+        for (i, row) in out.chunks_exact_mut(self.num_states).enumerate() {
+            self.row_logits(params, i, input, row);
+            let max = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            row.iter_mut().for_each(|x| *x = (*x - max).exp());
+            let sum: f64 = row.iter().sum();
+            row.iter_mut().for_each(|x| *x /= sum);
+        }
+    }
+
+    fn accumulate(&self, params: &[Array], input: &[f64], pairs: &[f64], stats: &mut [f64]) {
+        let bound = self.bound();
+        let mut logits = vec![0.0; self.num_states];
+        let x = [input, &[1.0]].concat();
+        let rows = pairs.chunks_exact(self.num_states).zip(stats.chunks_exact_mut(bound.num_stats()));
+        for (i, (weights, stats)) in rows.enumerate() {
+            self.row_logits(params, i, input, &mut logits);
+            bound.accumulate(&logits, weights, &x, stats);
+        }
     }
 }

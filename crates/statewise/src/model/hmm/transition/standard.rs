@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Transition;
 use crate::error::{Error, Result};
+use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
 use crate::model::hmm::dirichlet::{self, Rows};
-use crate::model::hmm::emission::{MStep, check_positive, check_size};
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// A static transition matrix. Statistics: Σ_t p(z_{t-1} = i, z_t = j | y), \[K, K\].
@@ -55,7 +55,7 @@ impl StandardTransitions {
     }
 }
 
-impl Transition for StandardTransitions {
+impl Component for StandardTransitions {
     fn schema(&self) -> Vec<ParamSpec> {
         let shape = [self.num_states, self.num_states];
         let spec = ParamSpec::new(
@@ -86,16 +86,8 @@ impl Transition for StandardTransitions {
         Ok(())
     }
 
-    fn matrix(&self, params: &[Array], _: &[f64], out: &mut [f64]) {
-        out.copy_from_slice(params[0].values());
-    }
-
     fn num_stats(&self) -> usize {
         self.num_states * self.num_states
-    }
-
-    fn accumulate(&self, _: &[Array], _: &[f64], pairs: &[f64], stats: &mut [f64]) {
-        stats.iter_mut().zip(pairs).for_each(|(s, x)| *s += x);
     }
 
     fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64 {
@@ -115,11 +107,22 @@ impl Transition for StandardTransitions {
     }
 
     /// A(i, j) ∝ n_ij + β + κ [i = j] − 1 (the posterior mode), fixed entries kept.
-    fn maximise(&self, step: &MStep<'_>, params: &mut [Array]) {
+    fn maximise(&self, step: &MStep<'_>, params: &mut [Array]) -> Maximised {
         self.rows().maximise(step.stats, step.prior, &step.properties[0], params[0].values_mut());
+        Maximised::Done { repairs: 0 }
     }
 
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
         vec![Array::new(&[self.num_states, self.num_states], self.rows().sample(rng))]
+    }
+}
+
+impl Transition for StandardTransitions {
+    fn matrix(&self, params: &[Array], _: &[f64], out: &mut [f64]) {
+        out.copy_from_slice(params[0].values());
+    }
+
+    fn accumulate(&self, _: &[Array], _: &[f64], pairs: &[f64], stats: &mut [f64]) {
+        stats.iter_mut().zip(pairs).for_each(|(s, x)| *s += x);
     }
 }
