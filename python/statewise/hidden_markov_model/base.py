@@ -165,6 +165,17 @@ class HMM:
 
         `inputs` are [T, input_dim], the same for all sequences, or [N, T, input_dim].
         """
+        return self._sample(params, seed, num_timesteps, inputs, num_sequences, None)
+
+    def _sample(
+        self,
+        params: ParamsLike,
+        seed: Seed,
+        num_timesteps: int,
+        inputs: ArrayLike | None,
+        num_sequences: int | None,
+        past: NDArray[np.float64] | None,
+    ) -> tuple[Any, Any]:
         steps, count = size("num_timesteps", num_timesteps), size("num_sequences", num_sequences or 1)
         driven = None
         if inputs is not None:
@@ -175,7 +186,7 @@ class HMM:
             u = np.broadcast_to(u, (count, *u.shape[-2:])) if u.ndim == 2 else u
             driven = np.ascontiguousarray(u.reshape(-1, u.shape[-1]))
         states, rows = _native.sample(
-            self._native, self._arrays(params), as_seed(seed), count, steps, driven
+            self._native, self._arrays(params), as_seed(seed), count, steps, driven, past
         )
         leading = (steps,) if num_sequences is None else (count, steps)
         emissions = rows.reshape(*leading, *self.emission_shape)
