@@ -24,6 +24,24 @@ impl Seed {
     }
 }
 
+/// The index at which the cumulative weight passes `uniform` ∈ \[0, 1) times the total: a draw in
+/// proportion to weights of any scale. One of weight zero is never drawn; 0 where all are zero.
+pub fn draw_index(weights: &[f64], uniform: f64) -> usize {
+    // NUMERICS: the smallest weights would underflow when multiplied; the largest is scaled out.
+    let max = weights.iter().copied().fold(0.0, f64::max);
+    let total: f64 = weights.iter().map(|w| w / max).sum();
+    let mut left = uniform * total;
+    let mut chosen = 0;
+    for (i, w) in weights.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+        chosen = i;
+        left -= w / max;
+        if left < 0.0 {
+            break;
+        }
+    }
+    chosen
+}
+
 /// FNV-1a, a fixed hash of the name (the standard library's may change between versions).
 fn fnv1a(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))

@@ -6,6 +6,7 @@ use super::log_space::{log_filter, normalise_in_place};
 use super::matrix::into_step;
 use super::workspace::{Workspace, grow};
 use super::{Chain, ChainError};
+use crate::random::draw_index;
 
 /// Below it a filtered probability times a transition may have lost its digits, or be beaten by one
 /// that was lost altogether.
@@ -56,7 +57,7 @@ pub fn sample_paths(
                         weigh_by_logarithms(chain, &mut log_alpha, t, &into_next, weights)?;
                     }
                 }
-                path[t] = draw(weights, uniform());
+                path[t] = draw_index(weights, uniform()) as u32;
             }
         }
     }
@@ -82,21 +83,4 @@ fn weigh_by_logarithms(
     }
     normalise_in_place(weights);
     Ok(())
-}
-
-/// The state at which the cumulative weight passes u times the total.
-fn draw(weights: &[f64], u: f64) -> u32 {
-    // NUMERICS: the smallest weights would underflow when multiplied by u; the largest is scaled out.
-    let max = weights.iter().copied().fold(0.0, f64::max);
-    let total: f64 = weights.iter().map(|w| w / max).sum();
-    let mut left = u * total;
-    let mut chosen = 0;
-    for (i, w) in weights.iter().enumerate().filter(|(_, w)| **w > 0.0) {
-        chosen = i;
-        left -= w / max;
-        if left < 0.0 {
-            break;
-        }
-    }
-    chosen as u32
 }

@@ -2,7 +2,7 @@
 
 use rand::RngExt;
 use statewise_kernels::discrete;
-use statewise_kernels::random::Seed;
+use statewise_kernels::random::{Seed, draw_index};
 
 use super::split;
 use crate::data::{Dataset, Sequence};
@@ -69,12 +69,12 @@ impl Hmm {
         all_inputs.extend_from_slice(inputs);
         for t in 0..num_steps {
             let state = match states.last() {
-                None => draw(lowered.initial(), rng.random()),
+                None => draw_index(lowered.initial(), rng.random()) as u32,
                 Some(&previous) => {
                     if t == 1 || !lowered.is_static() {
                         lowered.transition_matrix(&inputs[t * input_dim..(t + 1) * input_dim], &mut matrix);
                     }
-                    draw(&matrix[previous as usize * k..][..k], rng.random())
+                    draw_index(&matrix[previous as usize * k..][..k], rng.random()) as u32
                 }
             };
             states.push(state);
@@ -155,18 +155,4 @@ impl Hmm {
             },
         )
     }
-}
-
-/// The outcome that a uniform draw picks; rounding never picks one of probability zero.
-fn draw(probs: &[f64], uniform: f64) -> u32 {
-    let mut left = uniform * probs.iter().sum::<f64>();
-    let mut last = 0;
-    for (k, p) in probs.iter().enumerate().filter(|(_, p)| **p > 0.0) {
-        last = k;
-        left -= p;
-        if left < 0.0 {
-            break;
-        }
-    }
-    last as u32
 }

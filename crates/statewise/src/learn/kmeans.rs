@@ -1,6 +1,7 @@
 //! k-means with k-means++ seeding, for starting points.
 
 use rand::{Rng, RngExt};
+use statewise_kernels::random::draw_index;
 
 use crate::error::{Error, Result};
 
@@ -93,16 +94,10 @@ fn seed_centers(points: &[f64], width: usize, k: usize, rng: &mut impl Rng) -> O
     while centers.len() < k * width {
         let last = &centers[centers.len() - width..];
         nearest.iter_mut().enumerate().for_each(|(i, d)| *d = d.min(squared_distance(point(i), last)));
-        let total: f64 = nearest.iter().sum();
-        if total <= 0.0 {
+        if nearest.iter().all(|d| *d <= 0.0) {
             return None;
         }
-        let mut left = rng.random::<f64>() * total;
-        let chosen = nearest.iter().position(|d| {
-            left -= d;
-            left < 0.0 && *d > 0.0
-        });
-        let chosen = chosen.or_else(|| nearest.iter().rposition(|d| *d > 0.0))?;
+        let chosen = draw_index(&nearest, rng.random());
         centers.extend_from_slice(point(chosen));
     }
     Some(centers)

@@ -2,6 +2,7 @@
 //!
 //! p(y_t | z_t = k) = Π_d p_kd(y_td),  p_kd ~ Dirichlet(α)
 
+use statewise_kernels::random::draw_index;
 use std::ops::Range;
 
 use rand::RngExt;
@@ -218,7 +219,7 @@ impl Prepared for PreparedCategorical<'_> {
 
     fn sample(&self, state: usize, _: &Sequence<'_>, _: usize, rng: &mut ChaCha8Rng, out: &mut [f64]) {
         let probs = self.probs.row(state).chunks_exact(self.family.num_classes);
-        out.iter_mut().zip(probs).for_each(|(out, p)| *out = draw_class(p, rng) as f64);
+        out.iter_mut().zip(probs).for_each(|(out, p)| *out = draw_index(p, rng.random()) as f64);
     }
 
     fn moments(&self, state: usize, _: &Sequence<'_>, _: usize, mean: &mut [f64], cov: &mut [f64]) {
@@ -230,15 +231,4 @@ impl Prepared for PreparedCategorical<'_> {
             cov[d * dim + d] = p.iter().enumerate().map(square).sum();
         }
     }
-}
-
-/// Draws an index with probabilities `probs`.
-fn draw_class(probs: &[f64], rng: &mut ChaCha8Rng) -> usize {
-    let mut left = rng.random::<f64>() * probs.iter().sum::<f64>();
-    let below = |p: &f64| {
-        left -= p;
-        left < 0.0 && *p > 0.0
-    };
-    // Rounding can leave nothing below: then the last class that is possible.
-    probs.iter().position(below).or_else(|| probs.iter().rposition(|p| *p > 0.0)).unwrap_or(0)
 }

@@ -9,6 +9,7 @@
 //!
 //! Shifting all classes alike changes nothing; M-steps leave that direction as it is.
 
+use statewise_kernels::random::draw_index;
 use std::ops::Range;
 
 use rand::RngExt;
@@ -266,12 +267,8 @@ impl Prepared for PreparedCategorical<'_> {
     ) {
         let mut logs = vec![0.0; self.family.num_classes];
         self.log_probs(state, sequence.input(t), &mut logs);
-        let mut left = rng.random::<f64>();
-        let chosen = logs.iter().position(|l| {
-            left -= l.exp();
-            left < 0.0
-        });
-        out[0] = chosen.unwrap_or(logs.len() - 1) as f64;
+        logs.iter_mut().for_each(|l| *l = l.exp());
+        out[0] = draw_index(&logs, rng.random()) as f64;
     }
 
     fn moments(&self, state: usize, sequence: &Sequence<'_>, t: usize, mean: &mut [f64], cov: &mut [f64]) {

@@ -4,6 +4,7 @@
 //!
 //! Statistics: those of all K C components, then Σγ of each, shape \[K, C\].
 
+use statewise_kernels::random::draw_index;
 use std::ops::Range;
 
 use rand::RngExt;
@@ -142,12 +143,8 @@ impl<C: Components> Prepared for PreparedMixture<'_, C> {
     fn sample(&self, state: usize, _: &Sequence<'_>, _: usize, rng: &mut ChaCha8Rng, out: &mut [f64]) {
         let per_state = self.weights.len() / self.num_states;
         let weights = &self.weights[state * per_state..(state + 1) * per_state];
-        let mut left = rng.random::<f64>() * weights.iter().sum::<f64>();
-        let chosen = weights.iter().position(|w| {
-            left -= w;
-            left < 0.0
-        });
-        self.components.sample(state * per_state + chosen.unwrap_or(per_state - 1), rng, out);
+        let chosen = draw_index(weights, rng.random());
+        self.components.sample(state * per_state + chosen, rng, out);
     }
 
     fn moments(&self, state: usize, _: &Sequence<'_>, _: usize, mean: &mut [f64], cov: &mut [f64]) {
