@@ -16,3 +16,8 @@ mod workspace;
 
 pub use error::{Error, Result};
 pub use statewise_kernels::random::Seed;
+
+/// The front page's Rust example, compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadMe;

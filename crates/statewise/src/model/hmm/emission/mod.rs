@@ -13,6 +13,7 @@ mod circular;
 mod class_probs;
 mod column_view;
 mod conjugate;
+mod constructors;
 mod count_table;
 mod diagonal_gaussian;
 mod diagonal_gaussian_mixture;
