@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,6 +46,7 @@ class FitResult(tuple[Params, NDArray[np.float64]]):
     * `warnings`: what one should know, in words (states that hardly any data visit, say).
     * `repairs`: variances floored, states without data left as they were.
     * `seconds`: wall time.
+    * `optimizer_state`: what `fit_sgd(..., resume=)` goes on from, fit for JSON; None from other fits.
     """
 
     converged: bool
@@ -53,6 +54,7 @@ class FitResult(tuple[Params, NDArray[np.float64]]):
     warnings: list[str]
     repairs: int
     seconds: float
+    optimizer_state: dict[str, Any] | None
 
     def __new__(
         cls,
@@ -63,10 +65,12 @@ class FitResult(tuple[Params, NDArray[np.float64]]):
         warnings: Sequence[str] = (),
         repairs: int = 0,
         seconds: float = 0.0,
+        optimizer_state: dict[str, Any] | None = None,
     ) -> FitResult:
         self = super().__new__(cls, (params, log_probs))
         self.converged, self.interrupted = converged, interrupted
         self.warnings, self.repairs, self.seconds = list(warnings), repairs, seconds
+        self.optimizer_state = optimizer_state
         return self
 
     @property
@@ -81,18 +85,13 @@ class FitResult(tuple[Params, NDArray[np.float64]]):
     def losses(self) -> NDArray[np.float64]:
         return self[1]
 
-    def _with_losses(self, num_scalars: int) -> FitResult:
-        make, (params, log_probs, *rest) = self.__reduce__()
-        result: FitResult = make(params, -log_probs / num_scalars, *rest)
-        return result
-
     @property
     def iterations(self) -> int:
         return len(self.log_probs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         rest = (self.converged, self.interrupted, self.warnings, self.repairs, self.seconds)
-        return (FitResult, (self.params, self.log_probs, *rest))
+        return (FitResult, (self.params, self.log_probs, *rest, self.optimizer_state))
 
     def __repr__(self) -> str:
         end = "converged" if self.converged else "interrupted" if self.interrupted else "not converged"
@@ -115,6 +114,33 @@ def fit(
     with Watch(model, settings["learner"], verbose, callback) as watch:
         report = _native.fit(model._native, json.dumps(settings), arrays, flags, data, watch.see)
     return watch.result(report)
+
+
+def fit_sgd(
+    model: HMM,
+    params: Any,
+    props: Properties,
+    data: Dataset,
+    settings: dict[str, Any],
+    resume: FitResult | Mapping[str, Any] | None,
+    verbose: bool = False,
+    callback: Callable[[Progress], object] | None = None,
+) -> FitResult:
+    """A gradient fit, from its start or from where an earlier one stopped."""
+    state = resume.optimizer_state if isinstance(resume, FitResult) else resume
+    if resume is not None and not isinstance(state, Mapping):
+        raise StatewiseError(
+            f"resume: found {type(resume).__name__} without an optimizer_state, expected a result of fit_sgd"
+        )
+    saved = None if state is None else json.dumps(dict(state))
+    arrays, flags = model._arrays(params), props._json(model._paths)
+    with Watch(model, "sgd", verbose, callback) as watch:
+        report, reached = _native.fit_sgd(
+            model._native, json.dumps(settings), saved, arrays, flags, data, watch.see
+        )
+    # The report gives -loss times the number of emission scalars.
+    per_scalar = -float(data.rows.size)
+    return watch.result(report, per_scalar, json.loads(reached))
 
 
 def fit_em_on(
@@ -200,11 +226,18 @@ class Watch:
             return None
         return self.callback(Progress(iteration, num_iters, log_prob, self.model._params(arrays)))
 
-    def result(self, report: tuple[Arrays, list[float], bool, bool, int, list[str]]) -> FitResult:
+    def result(
+        self,
+        report: tuple[Arrays, list[float], bool, bool, int, list[str]],
+        divisor: float = 1.0,
+        optimizer_state: dict[str, Any] | None = None,
+    ) -> FitResult:
         arrays, log_probs, converged, interrupted, repairs, warnings = report
         seconds = time.perf_counter() - self.start
-        params = self.model._params(arrays)
-        return FitResult(params, np.array(log_probs), converged, interrupted, warnings, repairs, seconds)
+        params, values = self.model._params(arrays), np.array(log_probs) / divisor
+        return FitResult(
+            params, values, converged, interrupted, warnings, repairs, seconds, optimizer_state
+        )
 
 
 class ExecutorEStep:

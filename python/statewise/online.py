@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import _native
 from .data import aligned
+from .errors import StatewiseError
 from .learning import step_size as step_sizes
 from .parameters import Params, Properties
 
@@ -95,6 +96,30 @@ class OnlineEM:
     def update(self, emissions: Any, inputs: Any = None) -> float:
         """Learns from one batch; answers its log p(y) under the parameters before it."""
         return self._learner.update(self._model._data(emissions, inputs))[0]
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on later or elsewhere, settings included: fit for JSON."""
+        learner: dict[str, Any] = json.loads(self._learner.state())
+        return {"model": self._model.spec, "learner": learner}
+
+    @classmethod
+    def restore(cls, model: HMM, state: Mapping[str, Any]) -> OnlineEM:
+        """A learner that goes on from a saved state, bit for bit as if it had never stopped."""
+        try:
+            spec, learner = state["model"], state["learner"]
+        except (KeyError, TypeError):
+            raise StatewiseError(
+                f"state: found {type(state).__name__} without 'model' and 'learner', expected what state() gave"
+            ) from None
+        if spec != model.spec:
+            raise StatewiseError("state: found one of another model, expected one of this model")
+        online = cls.__new__(cls)
+        online._model = model
+        online._learner = _native.OnlineEm.restored(model._native, json.dumps(learner))
+        return online
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self).restore, (self._model, self.state()))
 
     @property
     def params(self) -> Params:

@@ -44,7 +44,7 @@ def test_arrays_at_odd_addresses_are_taken(gaussian):
     moved = sw.Params.from_dict({path: odd(value) for path, value in params._flat().items()})
     assert hmm.marginal_log_prob(moved, y) == hmm.marginal_log_prob(params, y)
     with pytest.raises(sw.StatewiseError, match="aligned"):
-        sw._native.filter(hmm._native, hmm._arrays(params), sw.Dataset(odd(y), [len(y)]))
+        sw._native.filter(hmm._native, hmm._arrays(params), sw.Dataset(odd(y), [len(y)]), np.empty((len(y), 3)), None)
 
 
 def test_lists_are_arrays_or_sequences():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import signal
@@ -154,6 +155,61 @@ def test_online_em_learns_from_a_stream(gaussian):
         assert np.isfinite(online.update(hmm.sample(params, seed, 200)[1]))
     assert online.updates == 30
     np.testing.assert_allclose(online.params.emissions.means, params.emissions.means, atol=0.3)
+
+
+@pytest.mark.parametrize("optimizer", [sw.optim.adam(1e-2), sw.optim.sgd(sw.optim.cosine_decay(1e-2, 40), momentum=0.9)])
+def test_a_resumed_gradient_fit_equals_one_fit_bit_for_bit(start, optimizer):
+    hmm, params, props, y = start
+    props.transitions.transition_matrix.trainable = False
+    batch = y.reshape(10, 30, 2)
+
+    def fit(params, num_epochs, resume=None):
+        settings = {"optimizer": optimizer, "batch_size": 3, "shuffle": True, "seed": 7}
+        return hmm.fit_sgd(params, props, batch, num_epochs=num_epochs, resume=resume, **settings)
+
+    whole, first = fit(params, 7), fit(params, 3)
+    saved = json.loads(json.dumps(first.optimizer_state))
+    for resume in (first, saved, pickle.loads(pickle.dumps(first))):
+        second = fit(first.params, 4, resume)
+        assert second.params == whole.params
+        assert second.optimizer_state == whole.optimizer_state
+        np.testing.assert_array_equal(np.concatenate([first.losses, second.losses]), whole.losses)
+    assert fit(first.params, 4).params != whole.params
+
+
+def test_a_restored_online_learner_goes_on_bit_for_bit(gaussian):
+    hmm, params, _, _, _ = gaussian
+    batches = [hmm.sample(params, seed, 100)[1] for seed in range(8)]
+    start, _ = hmm.initialize(3, method="kmeans", emissions=batches[0])
+    whole, first = (sw.OnlineEM(hmm, start, step_size=0.3, burn_in=1) for _ in range(2))
+    for batch in batches:
+        whole.update(batch)
+    for batch in batches[:5]:
+        first.update(batch)
+    saved = json.loads(json.dumps(first.state()))
+    for second in (sw.OnlineEM.restore(hmm, saved), pickle.loads(pickle.dumps(first))):
+        for batch in batches[5:]:
+            second.update(batch)
+        assert second.updates == 8
+        assert second.params == whole.params
+        assert second.state() == whole.state()
+
+
+def test_states_that_do_not_fit_are_refused(start):
+    hmm, params, props, y = start
+    state = sw.OnlineEM(hmm, params).state()
+    with pytest.raises(sw.StatewiseError, match="state: found one of another model"):
+        sw.OnlineEM.restore(sw.GaussianHMM(2, 2), state)
+    with pytest.raises(sw.StatewiseError, match="'model' and 'learner'"):
+        sw.OnlineEM.restore(hmm, {})
+    with pytest.raises(sw.StatewiseError, match="unknown field"):
+        sw.OnlineEM.restore(hmm, {**state, "learner": {**state["learner"], "speed": 1}})
+    em = hmm.fit_em(params, props, y, num_iters=2)
+    with pytest.raises(sw.StatewiseError, match="resume: found FitResult without an optimizer_state"):
+        hmm.fit_sgd(params, props, y, resume=em)
+    sgd = hmm.fit_sgd(params, props, y, num_epochs=1)
+    with pytest.raises(sw.StatewiseError, match="optimizer_state: found slots"):
+        hmm.fit_sgd(params, props, y, optimizer=sw.optim.sgd(0.1), resume=sgd)
 
 
 def test_selection_finds_the_number_of_states(gaussian):

@@ -72,17 +72,43 @@ def test_posterior_samples_have_the_smoothed_marginals_with_a_matrix_per_step():
     np.testing.assert_allclose(paths.mean(axis=0), want, atol=4 * 0.5 / np.sqrt(4000))
 
 
-def test_the_parallel_names_give_the_same_numbers():
-    pi, a, log_b = random_chain(5, 50, 4)
-    np.testing.assert_array_equal(
-        sw.parallel_hmm_filter(pi, a, log_b).filtered_probs, sw.hmm_filter(pi, a, log_b).filtered_probs
-    )
-    np.testing.assert_array_equal(
-        sw.parallel_hmm_smoother(pi, a, log_b).trans_probs, sw.hmm_smoother(pi, a, log_b).trans_probs
-    )
+@pytest.mark.parametrize(("steps", "states", "per_step"), [(50, 4, False), (9000, 1, False), (9000, 3, False), (5000, 9, False), (5000, 3, True)])
+def test_the_parallel_functions_give_the_numbers_of_the_sequential_ones(steps, states, per_step):
+    # Scans take blocks of 2048 steps; shorter sequences are one pass over time.
+    pi, a, log_b = random_chain(5, steps, states, per_step)
+    for parallel, sequential in (
+        (sw.parallel_hmm_filter, sw.hmm_filter),
+        (sw.parallel_hmm_smoother, sw.hmm_smoother),
+    ):
+        got, want = parallel(pi, a, log_b), sequential(pi, a, log_b)
+        for field in want._fields:
+            # Sums over all steps are compared relative to their size.
+            np.testing.assert_allclose(
+                getattr(got, field), getattr(want, field), rtol=1e-10, atol=1e-10, err_msg=field
+            )
     np.testing.assert_array_equal(
         sw.parallel_hmm_posterior_sample(1, pi, a, log_b)[1], sw.hmm_posterior_sample(1, pi, a, log_b)[1]
     )
+
+
+def test_the_parallel_smoother_gives_the_same_bits_for_any_number_of_threads():
+    chain = random_chain(6, 10_000, 4)
+    before, results = sw.num_threads(), []
+    for threads in (1, 2, 3):
+        sw.set_num_threads(threads)
+        results.append(sw.parallel_hmm_smoother(*chain))
+    sw.set_num_threads(before)
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            np.testing.assert_array_equal(one, two)
+
+
+def test_an_impossible_sequence_is_an_error_of_the_parallel_functions_too():
+    pi, a, log_b = random_chain(7, 6000, 2)
+    log_b[4321] = -np.inf
+    for function in (sw.parallel_hmm_filter, sw.parallel_hmm_smoother):
+        with pytest.raises(sw.StatewiseError, match="observation 4321"):
+            function(pi, a, log_b)
 
 
 def test_tiny_probabilities_are_not_cut_off():

@@ -169,3 +169,23 @@ def test_wrong_hyperparameters_are_errors_that_name_them(build, message):
 def test_an_unknown_keyword_is_a_type_error():
     with pytest.raises(TypeError, match="colour"):
         sw.PoissonHMM(2, 1, colour="red")
+
+
+@pytest.mark.parametrize("input_dim", [0, 1])
+def test_autoregressive_samples_go_on_from_earlier_emissions(input_dim):
+    hmm = sw.LinearAutoregressiveHMM(1, 2, num_lags=2, input_dim=input_dim)
+    rng = np.random.default_rng(0)
+    weights, past = rng.normal(scale=0.3, size=(1, 2, 4 + input_dim)), rng.normal(size=(3, 2))
+    u = rng.normal(size=(4, input_dim))
+    tiny = {"emission_covariances": 1e-20 * np.eye(2)[None], "emission_biases": [[1.0, -1.0]]}
+    params, _ = hmm.initialize(0, emission_weights=weights, **tiny)
+    inputs = u if input_dim else None
+    _, y = hmm.sample(params, 1, 4, inputs=inputs, prev_emissions=past)
+    # Without noise a draw is the recursion itself, y_t = W (y_{t-1}, y_{t-2}, u_t) + b.
+    features = np.hstack([hmm.compute_inputs(y, past[-2:]), u])
+    np.testing.assert_allclose(y, features @ weights[0].T + [1.0, -1.0], atol=1e-8)
+
+    zeros = hmm.sample(params, 1, 4, inputs=inputs, prev_emissions=np.zeros((2, 2)))[1]
+    np.testing.assert_array_equal(zeros, hmm.sample(params, 1, 4, inputs=inputs)[1])
+    with pytest.raises(sw.StatewiseError, match="prev_emissions: found shape"):
+        hmm.sample(params, 1, 4, inputs=inputs, prev_emissions=np.zeros(2))

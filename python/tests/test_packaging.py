@@ -116,6 +116,14 @@ def test_mypy_accepts_the_package_and_the_readme_example(tmp_path):
         assert result.returncode == 0, result.stdout
 
 
+def test_pyright_accepts_the_readme_example(tmp_path):
+    pytest.importorskip("pyright")
+    (tmp_path / "example.py").write_text(textwrap.dedent(README), encoding="utf-8")
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, "example.py"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
 def test_mypy_refuses_a_wrong_call(tmp_path):
     pytest.importorskip("mypy")
     wrong = "import statewise as sw\nsw.GaussianHMM('three', 2)\nsw.GaussianHMM(3, 2, colour=1)\n"

@@ -164,9 +164,11 @@ fn parallel_schedules_agree_with_the_sequential_one_for_any_number_of_threads() 
         let transitions = Transitions::Static(&problem.matrix);
         let chain = Chain { initial: &problem.initial, transitions, observations: &observations };
         let mut ws = Workspace::default();
-        let [mut smoothed, mut filtered] = [0, 1].map(|_| rows(&problem));
-        let want = smooth(&chain, &mut ws, Smoothed::only(&mut smoothed)).unwrap();
-        filter(&chain, &mut ws, &mut filtered, None).unwrap();
+        let [mut smoothed, mut filtered, mut predicted] = [0; 3].map(|_| rows(&problem));
+        let mut pair_sum = vec![0.0; k * k];
+        let out = Smoothed { pair_sum: Some(&mut pair_sum), ..Smoothed::only(&mut smoothed) };
+        let want = smooth(&chain, &mut ws, out).unwrap();
+        filter(&chain, &mut ws, &mut filtered, Some(&mut predicted)).unwrap();
         let mut first: Option<Vec<Vec<f64>>> = None;
         for threads in [1, 2] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -178,10 +180,26 @@ fn parallel_schedules_agree_with_the_sequential_one_for_any_number_of_threads() 
                 assert_close("smoothed", &got, &smoothed, 1e-10);
                 results.push(got);
             }
-            let mut got = rows(&problem);
-            assert_log_close("evidence", pool.install(|| scan::filter(&chain, &mut got)).unwrap(), want);
-            assert_close("filtered", &got, &filtered, 1e-10);
-            results.push(got);
+            let mut got = [0; 5].map(|_| rows(&problem));
+            got[4].truncate(k * k);
+            let [again, ahead, smooth, filter, pairs] = &mut got;
+            let run = || scan::filter(&chain, again, Some(ahead));
+            assert_log_close("evidence", pool.install(run).unwrap(), want);
+            assert_close("filtered", again, &filtered, 1e-10);
+            assert_close("predicted", ahead, &predicted, 1e-10);
+            let out = Smoothed {
+                smoothed: smooth,
+                filtered: Some(filter),
+                predicted: Some(ahead),
+                pair_sum: Some(pairs),
+            };
+            assert_log_close("evidence", pool.install(|| scan::smooth(&chain, out)).unwrap(), want);
+            assert_close("smoothed", smooth, &smoothed, 1e-10);
+            assert_close("filtered", filter, &filtered, 1e-10);
+            assert_close("predicted", ahead, &predicted, 1e-10);
+            // Sums of T terms.
+            assert_close("pair_sum", pairs, &pair_sum, 1e-10 * num_steps as f64);
+            results.extend(got);
             assert_eq!(*first.get_or_insert_with(|| results.clone()), results, "{threads} threads");
         }
     }

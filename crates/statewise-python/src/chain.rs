@@ -3,7 +3,8 @@
 use numpy::{PyArrayDyn, PyReadonlyArray1, PyReadonlyArray2, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use rand::RngExt;
-use statewise_kernels::discrete::{self, Chain, LogObs, Smoothed, Transitions, Workspace};
+use statewise::threads;
+use statewise_kernels::discrete::{self, Chain, LogObs, Smoothed, Transitions, Workspace, scan};
 use statewise_kernels::random::Seed;
 
 use crate::convert::{error, shaped, slice};
@@ -49,38 +50,41 @@ impl<'a> Arrays<'a> {
     }
 }
 
-/// (marginal_loglik, filtered_probs [T, K], predicted_probs [T, K]).
+/// (marginal_loglik, filtered_probs [T, K], predicted_probs [T, K]); `parallel` scans over time.
 #[pyfunction]
-#[pyo3(signature = (initial: "NDArray[float64]", matrix: "NDArray[float64]", log_likelihoods: "NDArray[float64]") -> "tuple[float, NDArray[float64], NDArray[float64]]")]
+#[pyo3(signature = (initial: "NDArray[float64]", matrix: "NDArray[float64]", log_likelihoods: "NDArray[float64]", parallel: "bool") -> "tuple[float, NDArray[float64], NDArray[float64]]")]
 pub(crate) fn chain_filter<'py>(
     py: Python<'py>,
     initial: PyReadonlyArray1<'_, f64>,
     matrix: PyReadonlyArrayDyn<'_, f64>,
     log_likelihoods: PyReadonlyArray2<'_, f64>,
+    parallel: bool,
 ) -> PyResult<(f64, Array<'py>, Array<'py>)> {
     let arrays = Arrays::new(slice(&initial)?, &matrix, &log_likelihoods)?;
     let (mut filtered, mut predicted) = (arrays.zeros(), arrays.zeros());
     let loglik = py
         .detach(|| {
-            discrete::filter(
-                &arrays.chain(),
-                &mut Workspace::default(),
-                &mut filtered,
-                Some(&mut predicted),
-            )
+            let (chain, predicted) = (arrays.chain(), Some(&mut predicted[..]));
+            if parallel {
+                threads::install(|| scan::filter(&chain, &mut filtered, predicted))
+            } else {
+                discrete::filter(&chain, &mut Workspace::default(), &mut filtered, predicted)
+            }
         })
         .map_err(error)?;
     Ok((loglik, shaped(py, filtered, &arrays.shape()), shaped(py, predicted, &arrays.shape())))
 }
 
-/// (marginal_loglik, filtered, predicted, smoothed [T, K] each, summed pair marginals [K, K]).
+/// (marginal_loglik, filtered, predicted, smoothed [T, K] each, summed pair marginals [K, K]);
+/// `parallel` scans over time.
 #[pyfunction]
-#[pyo3(signature = (initial: "NDArray[float64]", matrix: "NDArray[float64]", log_likelihoods: "NDArray[float64]") -> "tuple[float, NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64]]")]
+#[pyo3(signature = (initial: "NDArray[float64]", matrix: "NDArray[float64]", log_likelihoods: "NDArray[float64]", parallel: "bool") -> "tuple[float, NDArray[float64], NDArray[float64], NDArray[float64], NDArray[float64]]")]
 pub(crate) fn chain_smoother<'py>(
     py: Python<'py>,
     initial: PyReadonlyArray1<'_, f64>,
     matrix: PyReadonlyArrayDyn<'_, f64>,
     log_likelihoods: PyReadonlyArray2<'_, f64>,
+    parallel: bool,
 ) -> PyResult<(f64, Array<'py>, Array<'py>, Array<'py>, Array<'py>)> {
     let arrays = Arrays::new(slice(&initial)?, &matrix, &log_likelihoods)?;
     let (mut smoothed, mut filtered, mut predicted) = (arrays.zeros(), arrays.zeros(), arrays.zeros());
@@ -92,8 +96,15 @@ pub(crate) fn chain_smoother<'py>(
         predicted: Some(&mut predicted),
         pair_sum: Some(&mut pair_sum),
     };
-    let loglik =
-        py.detach(|| discrete::smooth(&arrays.chain(), &mut Workspace::default(), out)).map_err(error)?;
+    let loglik = py
+        .detach(|| {
+            if parallel {
+                threads::install(|| scan::smooth(&arrays.chain(), out))
+            } else {
+                discrete::smooth(&arrays.chain(), &mut Workspace::default(), out)
+            }
+        })
+        .map_err(error)?;
     let shape = arrays.shape();
     Ok((
         loglik,

@@ -15,9 +15,10 @@ type Array1<'py> = Bound<'py, PyArray1<f64>>;
 type Array<'py> = Bound<'py, PyArrayDyn<f64>>;
 type States<'py> = Bound<'py, PyArrayDyn<u32>>;
 
-/// States [N · T] and emissions [N · T, width] of N independent draws.
+/// States [N · T] and emissions [N · T, width] of N independent draws; `past` are the emissions
+/// [L, width] before them.
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", seed: "int", num_sequences: "int", num_steps: "int", inputs: "NDArray[float64] | None") -> "tuple[NDArray[uint32], NDArray[float64]]")]
+#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", seed: "int", num_sequences: "int", num_steps: "int", inputs: "NDArray[float64] | None", past: "NDArray[float64] | None") -> "tuple[NDArray[uint32], NDArray[float64]]")]
 pub(crate) fn sample<'py>(
     py: Python<'py>,
     model: &Hmm,
@@ -26,9 +27,11 @@ pub(crate) fn sample<'py>(
     num_sequences: usize,
     num_steps: usize,
     inputs: Option<PyReadonlyArray2<'_, f64>>,
+    past: Option<PyReadonlyArray2<'_, f64>>,
 ) -> PyResult<(States<'py>, Array<'py>)> {
     let params = to_params(&params)?;
     let inputs = inputs.as_ref().map_or(Ok(&[][..]), slice)?;
+    let past = past.as_ref().map_or(Ok(&[][..]), slice)?;
     let block = num_steps * model.0.input_dim();
     if inputs.len() != num_sequences * block {
         let expected = format!("{num_sequences} × {num_steps} rows of dimension {}", model.0.input_dim());
@@ -44,7 +47,7 @@ pub(crate) fn sample<'py>(
             let mut emissions = Vec::with_capacity(states.capacity() * model.0.emission_width());
             for n in 0..num_sequences {
                 let u = &inputs[n * block..(n + 1) * block];
-                let (z, y) = model.0.sample(&params, Seed(seed), n as u64, num_steps, u)?;
+                let (z, y) = model.0.sample_after(&params, Seed(seed), n as u64, num_steps, u, past)?;
                 states.extend(z);
                 emissions.extend(y);
             }

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
-use statewise::learn::{Em, FitReport, Learnable, Learner, Progress, Statistics};
+use statewise::learn::{Em, FitReport, GradientState, Learnable, Learner, Progress, Statistics};
 use statewise::params::Params;
 
 use crate::convert::{
     ArraysArg, DataArg, StatisticsTuple, arrays, error, params as to_params, properties, statistics,
     statistics_tuple,
 };
-use crate::learner::LearnerSpec;
+use crate::learner::{LearnerSpec, SgdSpec};
 use crate::model::Hmm;
 
 type Arrays<'py> = Vec<Bound<'py, PyArrayDyn<f64>>>;
@@ -103,6 +103,33 @@ pub(crate) fn fit<'py>(
     let mut watch = Watch::new(callback);
     let report = py.detach(|| learner.fit(&*model.0, &params, &properties, &data, &mut |p| watch.sees(p)));
     watch.finish(py, report)
+}
+
+/// A gradient fit that can be resumed: the report as of [`fit`], and the state to go on from (JSON).
+#[pyfunction]
+#[pyo3(signature = (model: "Hmm", settings: "str", state: "str | None", params: "Sequence[NDArray[float64]]", props: "str", data: "object", callback: "Callable[..., object] | None") -> "tuple[tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]], str]")]
+pub(crate) fn fit_sgd<'py>(
+    py: Python<'py>,
+    model: &Hmm,
+    settings: &str,
+    state: Option<&str>,
+    params: ArraysArg<'_>,
+    props: &str,
+    data: DataArg<'_>,
+    callback: Option<Py<PyAny>>,
+) -> PyResult<(ReportTuple<'py>, String)> {
+    let learner = serde_json::from_str::<SgdSpec>(settings).map_err(error)?.build();
+    let state: Option<GradientState> = state.map(serde_json::from_str).transpose().map_err(error)?;
+    let properties = properties(props, model.0.schema())?;
+    let (params, data) = (to_params(&params)?, data.dataset()?);
+    let mut watch = Watch::new(callback);
+    let fit = py
+        .detach(|| learner.fit_from(state, &*model.0, &params, &properties, &data, &mut |p| watch.sees(p)));
+    let (report, state) = match fit {
+        Ok(fit) => (Ok(fit.report), serde_json::to_string(&fit.state).map_err(error)?),
+        Err(failure) => (Err(failure), String::new()),
+    };
+    Ok((watch.finish(py, report)?, state))
 }
 
 /// The learner of these settings.

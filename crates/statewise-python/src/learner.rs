@@ -21,14 +21,7 @@ pub(crate) enum LearnerSpec {
         step_size: StepSize,
         use_priors: bool,
     },
-    Sgd {
-        optimizer: Optimizer,
-        batch_size: usize,
-        num_epochs: usize,
-        shuffle: bool,
-        seed: u64,
-        use_priors: bool,
-    },
+    Sgd(SgdSpec),
     Lbfgs {
         num_iters: usize,
         tol: Option<f64>,
@@ -36,6 +29,26 @@ pub(crate) enum LearnerSpec {
         memory: usize,
         use_priors: bool,
     },
+}
+
+/// The settings of gradient descent.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SgdSpec {
+    optimizer: Optimizer,
+    batch_size: usize,
+    num_epochs: usize,
+    shuffle: bool,
+    seed: u64,
+    use_priors: bool,
+}
+
+impl SgdSpec {
+    pub(crate) fn build(self) -> GradientDescent {
+        let SgdSpec { optimizer, batch_size, num_epochs, shuffle, seed, use_priors } = self;
+        let seed = Seed(seed);
+        GradientDescent { optimizer, batch_size, num_epochs, shuffle, seed, prior: use_priors }
+    }
 }
 
 impl LearnerSpec {
@@ -55,17 +68,7 @@ impl LearnerSpec {
                     prior: use_priors,
                 })
             }
-            LearnerSpec::Sgd { optimizer, batch_size, num_epochs, shuffle, seed, use_priors } => {
-                let seed = Seed(seed);
-                Box::new(GradientDescent {
-                    optimizer,
-                    batch_size,
-                    num_epochs,
-                    shuffle,
-                    seed,
-                    prior: use_priors,
-                })
-            }
+            LearnerSpec::Sgd(spec) => Box::new(spec.build()),
             LearnerSpec::Lbfgs { num_iters, tol, gradient_tol, memory, use_priors } => {
                 Box::new(QuasiNewton {
                     num_iters,

@@ -39,7 +39,9 @@ mod _native {
         most_likely_states, pairwise, posterior_sample, sample, smoother,
     };
     #[pymodule_export]
-    use super::learn::{e_step, fit, fit_em_with, fit_restarts, log_prior_gradient, m_step, score};
+    use super::learn::{
+        e_step, fit, fit_em_with, fit_restarts, fit_sgd, log_prior_gradient, m_step, score,
+    };
     #[pymodule_export]
     use super::model::Hmm;
     #[pymodule_export]

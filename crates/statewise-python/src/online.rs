@@ -36,6 +36,20 @@ impl OnlineEm {
         Ok(OnlineEm { model: model.0.clone(), learner: learner.map_err(error)? })
     }
 
+    /// Goes on from a saved state.
+    #[staticmethod]
+    #[pyo3(signature = (model: "Hmm", state: "str") -> "OnlineEm")]
+    fn restored(model: &Hmm, state: &str) -> PyResult<Self> {
+        let learner: learn::OnlineEm = serde_json::from_str(state).map_err(error)?;
+        learner.check(&*model.0).map_err(error)?;
+        Ok(OnlineEm { model: model.0.clone(), learner })
+    }
+
+    /// All that is needed to go on later, as JSON.
+    fn state(&self) -> PyResult<String> {
+        serde_json::to_string(&self.learner).map_err(error)
+    }
+
     /// Learns from one batch; answers its log p(y) under the parameters before, and the repairs.
     #[pyo3(signature = (data: "object") -> "tuple[float, int]")]
     fn update(&mut self, py: Python<'_>, data: DataArg<'_>) -> PyResult<(f64, usize)> {

@@ -61,11 +61,11 @@ fn pool() -> Option<Arc<ThreadPool>> {
     pool.clone()
 }
 
-/// Runs `work` on the pool, where rayon's own calls use its threads.
-pub(crate) fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+/// Runs `work` on the pool, where rayon's own calls use its threads and no others.
+pub fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
     match pool() {
-        Some(pool) if pool.current_num_threads() > 1 => pool.install(work),
-        _ => work(),
+        Some(pool) => pool.install(work),
+        None => work(),
     }
 }
 

@@ -165,6 +165,17 @@ class HMM:
 
         `inputs` are [T, input_dim], the same for all sequences, or [N, T, input_dim].
         """
+        return self._sample(params, seed, num_timesteps, inputs, num_sequences, None)
+
+    def _sample(
+        self,
+        params: ParamsLike,
+        seed: Seed,
+        num_timesteps: int,
+        inputs: ArrayLike | None,
+        num_sequences: int | None,
+        past: NDArray[np.float64] | None,
+    ) -> tuple[Any, Any]:
         steps, count = size("num_timesteps", num_timesteps), size("num_sequences", num_sequences or 1)
         driven = None
         if inputs is not None:
@@ -175,7 +186,7 @@ class HMM:
             u = np.broadcast_to(u, (count, *u.shape[-2:])) if u.ndim == 2 else u
             driven = np.ascontiguousarray(u.reshape(-1, u.shape[-1]))
         states, rows = _native.sample(
-            self._native, self._arrays(params), as_seed(seed), count, steps, driven
+            self._native, self._arrays(params), as_seed(seed), count, steps, driven, past
         )
         leading = (steps,) if num_sequences is None else (count, steps)
         emissions = rows.reshape(*leading, *self.emission_shape)
@@ -485,6 +496,7 @@ class HMM:
         weights: ArrayLike | None = None,
         verbose: bool = False,
         callback: Callable[[learning.Progress], object] | None = None,
+        resume: FitResult | Mapping[str, Any] | None = None,
     ) -> FitResult:
         """Fits by gradient descent on minibatches of sequences; unpacks as `params, losses`.
 
@@ -492,9 +504,10 @@ class HMM:
         the mean over its minibatches, before their updates. Gradients are exact (Fisher's identity).
 
         * `optimizer`: from `statewise.optim`; Adam at 1e-3 by default.
+        * `resume`: an earlier result of this method, or its `optimizer_state`: goes on from there for
+          `num_epochs` more, bit for bit as one fit would. `params` then only give what is fixed.
         """
         settings = {
-            "learner": "sgd",
             "optimizer": (optimizer or adam()).spec,
             "batch_size": learning.whole("batch_size", batch_size),
             "num_epochs": learning.whole("num_epochs", num_epochs),
@@ -503,9 +516,7 @@ class HMM:
             "use_priors": bool(use_priors),
         }
         data = self._data(emissions, inputs, weights)
-        fit = learning.fit(self, params, props, data, settings, verbose, callback)
-        # The report gives -loss times the number of emission scalars.
-        return fit._with_losses(data.rows.size)
+        return learning.fit_sgd(self, params, props, data, settings, resume, verbose, callback)
 
     def fit_lbfgs(
         self,

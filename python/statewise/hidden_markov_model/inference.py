@@ -31,11 +31,8 @@ def hmm_filter(
     transition_fn: TransitionFn | None = None,
 ) -> HMMPosteriorFiltered:
     """p(z_t | y_{1:t}) for every step."""
-    return HMMPosteriorFiltered(
-        *_native.chain_filter(
-            *_chain(initial_distribution, transition_matrix, log_likelihoods, transition_fn)
-        )
-    )
+    chain = _chain(initial_distribution, transition_matrix, log_likelihoods, transition_fn)
+    return HMMPosteriorFiltered(*_native.chain_filter(*chain, parallel=False))
 
 
 def hmm_backward_filter(
@@ -63,12 +60,8 @@ def hmm_smoother(
     `trans_probs` are summed over steps, [K, K], for one matrix, and given for each step,
     [T - 1, K, K], for a matrix per step.
     """
-    pi, matrix, log_b = _chain(initial_distribution, transition_matrix, log_likelihoods, transition_fn)
-    loglik, filtered, predicted, smoothed, pairs = _native.chain_smoother(pi, matrix, log_b)
-    trans_probs = None
-    if compute_trans_probs:
-        trans_probs = pairs if matrix.ndim == 2 else _native.chain_pairwise(pi, matrix, log_b)
-    return HMMPosterior(loglik, filtered, predicted, smoothed, smoothed[0], trans_probs)
+    chain = _chain(initial_distribution, transition_matrix, log_likelihoods, transition_fn)
+    return _smoothed(chain, compute_trans_probs, parallel=False)
 
 
 #: The same smoother: both of Dynamax's forms are one engine here.
@@ -117,7 +110,7 @@ def hmm_fixed_lag_smoother(
     pi, matrix, log_b = _chain(initial_distribution, transition_matrix, log_likelihoods, transition_fn)
     window = size("window_size", window_size)
     logliks, smoothed = _native.chain_fixed_lag_windows(pi, matrix, log_b, window)
-    _, filtered, predicted = _native.chain_filter(pi, matrix, log_b)
+    _, filtered, predicted = _native.chain_filter(pi, matrix, log_b, parallel=False)
     return HMMPosterior(
         logliks, _windows(filtered, window), _windows(predicted, window), smoothed, smoothed[0]
     )
@@ -146,22 +139,42 @@ def compute_transition_probs(
 def parallel_hmm_filter(
     initial_probs: ArrayLike, transition_matrix: ArrayLike, log_likelihoods: ArrayLike
 ) -> HMMPosteriorFiltered:
-    """`hmm_filter` under the name of Dynamax's parallel version; which schedule runs is decided inside."""
-    return hmm_filter(initial_probs, transition_matrix, log_likelihoods)
+    """`hmm_filter` by a scan over blocks of time, spread over all threads.
+
+    The scan does K + 1 times the work, so it pays for one long sequence of few states on many cores;
+    short sequences take one pass over time. The number of threads does not change the result.
+    """
+    chain = _chain(initial_probs, transition_matrix, log_likelihoods, None)
+    return HMMPosteriorFiltered(*_native.chain_filter(*chain, parallel=True))
 
 
 def parallel_hmm_smoother(
     initial_probs: ArrayLike, transition_matrix: ArrayLike, log_likelihoods: ArrayLike
 ) -> HMMPosterior:
-    """`hmm_smoother` under the name of Dynamax's parallel version."""
-    return hmm_smoother(initial_probs, transition_matrix, log_likelihoods)
+    """`hmm_smoother` by a scan over blocks of time, spread over all threads.
+
+    The scan does about K / 2 + 1 times the work, so it pays for one long sequence of few states on
+    many cores; short sequences, and those with a matrix per step, take one pass over time. The number
+    of threads does not change the result.
+    """
+    chain = _chain(initial_probs, transition_matrix, log_likelihoods, None)
+    return _smoothed(chain, True, parallel=True)
 
 
 def parallel_hmm_posterior_sample(
     seed: Seed, initial_distribution: ArrayLike, transition_matrix: ArrayLike, log_likelihoods: ArrayLike
 ) -> tuple[float, NDArray[np.int32]]:
-    """`hmm_posterior_sample` under the name of Dynamax's parallel version."""
+    """`hmm_posterior_sample` under the name of Dynamax's parallel version; it draws step by step."""
     return hmm_posterior_sample(seed, initial_distribution, transition_matrix, log_likelihoods)
+
+
+def _smoothed(chain: tuple[Array, Array, Array], trans_probs: bool, parallel: bool) -> HMMPosterior:
+    loglik, filtered, predicted, smoothed, pairs = _native.chain_smoother(*chain, parallel=parallel)
+    per_step = chain[1].ndim == 3
+    found = _native.chain_pairwise(*chain) if trans_probs and per_step else pairs
+    return HMMPosterior(
+        loglik, filtered, predicted, smoothed, smoothed[0], found if trans_probs else None
+    )
 
 
 def _chain(

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..data import Dataset
+from .._seeds import Seed
+from ..data import Dataset, aligned
+from ..errors import StatewiseError
 from ._spec import TransitionOptions, hmm_spec
-from .base import HMM
+from .base import HMM, ParamsLike
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -147,6 +149,27 @@ class LinearAutoregressiveHMM(HMM):
 
     def _data(self, emissions: Any, inputs: Any = None, weights: ArrayLike | None = None) -> Dataset:
         return super()._data(emissions, inputs if self.input_dim else None, weights)
+
+    def sample(
+        self,
+        params: ParamsLike,
+        seed: Seed,
+        num_timesteps: int,
+        inputs: ArrayLike | None = None,
+        num_sequences: int | None = None,
+        prev_emissions: ArrayLike | None = None,
+    ) -> tuple[Any, Any]:
+        """Draws states and emissions as every model does, after `prev_emissions` [L, D], oldest first.
+
+        Without them the emissions before the start are 0.
+        """
+        past = None
+        if prev_emissions is not None:
+            past = aligned(np.asarray(prev_emissions, dtype=np.float64))
+            if past.ndim != 2 or past.shape[1:] != self.emission_shape:
+                expected = ("L", *self.emission_shape)
+                raise StatewiseError(f"prev_emissions: found shape {past.shape}, expected {expected}")
+        return self._sample(params, seed, num_timesteps, inputs, num_sequences, past)
 
     def compute_inputs(
         self, emissions: ArrayLike, prev_emissions: ArrayLike | None = None

@@ -20,45 +20,50 @@ use rayon::prelude::*;
 
 use super::backward_kernel::{self, BackwardRun};
 use super::belief::Belief;
-use super::check::{length, sizes};
+use super::check::{length, optional_length, sizes};
 use super::filter::{Stepper, block_len};
 use super::lanes;
 use super::matrix::pad_transposed;
-use super::workspace::{StepperBuffers, Workspace, grow};
+use super::workspace::{BackwardBuffers, StepperBuffers, Workspace, grow};
 use super::{Chain, ChainError, Smoothed, Transitions};
 
 /// Steps of the shortest block, and the largest number of blocks.
 const MIN_BLOCK: usize = 2048;
 const MAX_BLOCKS: usize = 64;
 
-/// Filters a chain in parallel and returns log p(y_{1:T}); `filtered` as in
+/// Filters a chain in parallel and returns log p(y_{1:T}); `filtered` and `predicted` as in
 /// [`filter`](super::filter()).
 ///
 /// # Errors
 /// As in [`filter`](super::filter()).
-pub fn filter(chain: &Chain<'_>, filtered: &mut [f64]) -> Result<f64, ChainError> {
+pub fn filter(
+    chain: &Chain<'_>,
+    filtered: &mut [f64],
+    mut predicted: Option<&mut [f64]>,
+) -> Result<f64, ChainError> {
     let (num_steps, k) = sizes(chain)?;
     length("filtered", filtered.len(), num_steps * k)?;
-    match attempt(chain, filtered, false) {
+    optional_length("predicted", &predicted, num_steps * k)?;
+    let predicted_rows = predicted.as_deref_mut();
+    let mut out = Smoothed { predicted: predicted_rows, ..Smoothed::only(filtered) };
+    match attempt(chain, &mut out, false) {
         Some(log_evidence) => Ok(log_evidence),
-        None => super::filter(chain, &mut Workspace::default(), filtered, None),
+        None => super::filter(chain, &mut Workspace::default(), filtered, predicted),
     }
 }
 
-/// Smooths a chain in parallel and returns log p(y_{1:T}); `smoothed` as in
-/// [`smooth`](super::smooth()).
+/// Smooths a chain in parallel and returns log p(y_{1:T}); `out` as in [`smooth`](super::smooth()).
 ///
 /// Chains whose blocks leave the range of doubles, and chains that are not static, are smoothed
 /// in one pass over time instead.
 ///
 /// # Errors
 /// As in [`smooth`](super::smooth()).
-pub fn smooth(chain: &Chain<'_>, smoothed: &mut [f64]) -> Result<f64, ChainError> {
-    let (num_steps, k) = sizes(chain)?;
-    length("smoothed", smoothed.len(), num_steps * k)?;
-    match attempt(chain, smoothed, true) {
+pub fn smooth(chain: &Chain<'_>, mut out: Smoothed<'_>) -> Result<f64, ChainError> {
+    out.check(chain)?;
+    match attempt(chain, &mut out, true) {
         Some(log_evidence) => Ok(log_evidence),
-        None => super::smooth(chain, &mut Workspace::default(), Smoothed::only(smoothed)),
+        None => super::smooth(chain, &mut Workspace::default(), out),
     }
 }
 
@@ -68,11 +73,13 @@ fn block_steps(num_steps: usize) -> usize {
 }
 
 /// The scan; `None` where a block leaves the range of doubles or is impossible.
-fn attempt(chain: &Chain<'_>, rows: &mut [f64], smoothing: bool) -> Option<f64> {
+///
+/// Without `smoothing`, `out.smoothed` takes the filtered rows.
+fn attempt(chain: &Chain<'_>, out: &mut Smoothed<'_>, smoothing: bool) -> Option<f64> {
     let num_steps = chain.observations.num_steps();
     let k = chain.initial.len();
     let len = block_steps(num_steps);
-    if num_steps <= len || (smoothing && !matches!(chain.transitions, Transitions::Static(_))) {
+    if num_steps <= len || (smoothing && !can_smooth(chain, out)) {
         return None;
     }
     let blocks: Vec<Range<usize>> =
@@ -81,7 +88,7 @@ fn attempt(chain: &Chain<'_>, rows: &mut [f64], smoothing: bool) -> Option<f64> 
     let transfers: Vec<Transfer> =
         blocks[1..].par_iter().map(|steps| transfer(chain, steps.clone())).collect::<Option<_>>()?;
     let mut head = vec![0.0; len * k];
-    let first = run(chain, blocks[0].clone(), &Start::Initial, &mut head)?;
+    let first = run(chain, blocks[0].clone(), &Start::Initial, &mut head, None)?;
     let mut starts = vec![Start::Initial, Start::Alpha(first.alpha[..k].to_vec())];
     for transfer in &transfers[..transfers.len() - 1] {
         let alpha = transfer.forward(starts[starts.len() - 1].alpha());
@@ -92,17 +99,78 @@ fn attempt(chain: &Chain<'_>, rows: &mut [f64], smoothing: bool) -> Option<f64> 
         ends.push(transfer.backward(&ends[ends.len() - 1]));
     }
     ends.reverse();
-    let parts: Vec<f64> = rows
+    let filtered = chunks(out.filtered.as_deref_mut(), len * k, blocks.len());
+    let predicted = chunks(out.predicted.as_deref_mut(), len * k, blocks.len());
+    let pairs = out.pair_sum.is_some();
+    let parts: Vec<Part> = out
+        .smoothed
         .par_chunks_mut(len * k)
+        .zip(filtered.into_par_iter().zip(predicted))
         .zip(blocks.par_iter().zip(&starts).zip(&ends))
-        .map(|(rows, ((steps, start), end))| {
-            let belief = run(chain, steps.clone(), start, rows)?;
+        .map(|((rows, (filtered, predicted)), ((steps, start), end))| {
+            let belief = run(chain, steps.clone(), start, rows, predicted)?;
             let before: f64 = start.alpha().iter().sum();
-            let smoothed = !smoothing || smooth_block(chain, steps.clone(), end, rows);
-            smoothed.then(|| belief.marginal_loglik() - before.ln())
+            let log_evidence = belief.marginal_loglik() - before.ln();
+            if let Some(filtered) = filtered {
+                filtered.copy_from_slice(rows);
+            }
+            let last_filtered = rows[rows.len() - k..].to_vec();
+            let mut ws = Workspace::default();
+            if smoothing && !smooth_block(chain, &mut ws, steps.clone(), end, rows, pairs) {
+                return None;
+            }
+            Some(Part { log_evidence, last_filtered, backward: ws.backward })
         })
         .collect::<Option<_>>()?;
-    Some(parts.iter().sum())
+    if let (Some(sum), Transitions::Static(a)) = (out.pair_sum.as_deref_mut(), chain.transitions) {
+        sum_pairs(a, k, &parts, sum);
+    }
+    Some(parts.iter().map(|part| part.log_evidence).sum())
+}
+
+/// Whether blocks of the chain can be smoothed, with the pairs if they are wanted.
+fn can_smooth(chain: &Chain<'_>, out: &Smoothed<'_>) -> bool {
+    match chain.transitions {
+        Transitions::Static(a) => out.pair_sum.is_none() || backward_kernel::can_sum_pairs(a),
+        _ => false,
+    }
+}
+
+/// Rows of each block, if there are any.
+fn chunks(rows: Option<&mut [f64]>, size: usize, count: usize) -> Vec<Option<&mut [f64]>> {
+    match rows {
+        Some(rows) => rows.chunks_mut(size).map(Some).collect(),
+        None => (0..count).map(|_| None).collect(),
+    }
+}
+
+/// What one block leaves behind.
+struct Part {
+    log_evidence: f64,
+    /// p(z_t | y_{1:t}) of its last step.
+    last_filtered: Vec<f64>,
+    /// Its pairs, and w of its first step.
+    backward: BackwardBuffers,
+}
+
+/// Σ_t ξ_t: within the blocks, and where one block hands over to the next, in the order of time.
+///
+/// ξ_t(i, j) ∝ α_{t-1}(i) A(i, j) w_t(j)
+fn sum_pairs(a: &[f64], k: usize, parts: &[Part], sum: &mut [f64]) {
+    sum.fill(0.0);
+    let mut pair = vec![0.0; k * k];
+    for (b, part) in parts.iter().enumerate() {
+        backward_kernel::add_pairs(&part.backward, a, k, sum);
+        let Some(next) = parts.get(b + 1) else { break };
+        let rows = pair.chunks_exact_mut(k).zip(a.chunks_exact(k)).zip(&part.last_filtered);
+        for ((pair, a), alpha) in rows {
+            for ((pair, a), w) in pair.iter_mut().zip(a).zip(&next.backward.weighted) {
+                *pair = alpha * a * w;
+            }
+        }
+        let total: f64 = pair.iter().sum();
+        sum.iter_mut().zip(&pair).for_each(|(sum, pair)| *sum += pair / total);
+    }
 }
 
 /// Where a block starts from.
@@ -122,7 +190,13 @@ impl Start {
 }
 
 /// Filters one block; `None` if it is impossible or states underflow.
-fn run(chain: &Chain<'_>, steps: Range<usize>, start: &Start, rows: &mut [f64]) -> Option<Belief> {
+fn run(
+    chain: &Chain<'_>,
+    steps: Range<usize>,
+    start: &Start,
+    rows: &mut [f64],
+    mut predicted: Option<&mut [f64]>,
+) -> Option<Belief> {
     let k = chain.initial.len();
     let mut belief = Belief::default();
     belief.reset(k);
@@ -135,17 +209,24 @@ fn run(chain: &Chain<'_>, steps: Range<usize>, start: &Start, rows: &mut [f64]) 
     let mut stepper = Stepper::new(chain, &mut buffers);
     visit.blocks(chain, steps, |first, scaled, shift, log_b, offset| {
         let filtered = &mut rows[offset * k..][..scaled.len()];
-        stepper.block(&mut belief, first, scaled, shift, log_b, filtered, None).ok()?;
+        let predicted = predicted.as_deref_mut().map(|all| &mut all[offset * k..][..scaled.len()]);
+        stepper.block(&mut belief, first, scaled, shift, log_b, filtered, predicted).ok()?;
         (!belief.any_faint).then_some(())
     })?;
     Some(belief)
 }
 
-/// Turns a block of filtered rows into smoothed ones.
-fn smooth_block(chain: &Chain<'_>, steps: Range<usize>, end: &[f64], rows: &mut [f64]) -> bool {
+/// Turns a block of filtered rows into smoothed ones; leaves the pairs within it in `ws.backward`.
+fn smooth_block(
+    chain: &Chain<'_>,
+    ws: &mut Workspace,
+    steps: Range<usize>,
+    end: &[f64],
+    rows: &mut [f64],
+    pairs: bool,
+) -> bool {
     let Transitions::Static(a) = chain.transitions else { return false };
     let k = chain.initial.len();
-    let mut ws = Workspace::default();
     backward_kernel::reset(&mut ws.backward, k);
     ws.backward.beta[..k].copy_from_slice(end);
     let transposed = pad_transposed(a, k, &mut ws.matrix.transposed);
@@ -156,7 +237,7 @@ fn smooth_block(chain: &Chain<'_>, steps: Range<usize>, end: &[f64], rows: &mut 
         let shift = grow(&mut ws.block.shift, inner.len());
         chain.observations.scaled_likelihoods(inner.clone(), scaled, shift);
         let rows = &mut rows[(first - steps.start) * k..(inner.end - steps.start) * k];
-        let run = BackwardRun { num_states: k, transposed, scaled, rows, pairs: false };
+        let run = BackwardRun { num_states: k, transposed, scaled, rows, pairs };
         if !backward_kernel::retreat(&mut ws.backward, run) {
             return false;
         }

@@ -52,7 +52,7 @@ pub fn smooth_scheduled(
     let num_states = chain.observations.num_states();
     match choose(schedule, num_steps, num_states).0 {
         Schedule::BothWays => smooth_both_ways(chain, smoothed),
-        Schedule::Scan => scan::smooth(chain, smoothed),
+        Schedule::Scan => scan::smooth(chain, Smoothed::only(smoothed)),
         _ => smooth(chain, ws, Smoothed::only(smoothed)),
     }
 }

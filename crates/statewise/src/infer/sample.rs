@@ -26,6 +26,23 @@ impl Hmm {
         num_steps: usize,
         inputs: &[f64],
     ) -> Result<(Vec<u32>, Vec<f64>)> {
+        self.sample_after(params, seed, index, num_steps, inputs, &[])
+    }
+
+    /// As [`Hmm::sample`], with emissions \[L, width\] that came before the first step, oldest first;
+    /// autoregressive models read them.
+    ///
+    /// # Errors
+    /// As [`Hmm::sample`]; also a `past` that is not rows of emissions.
+    pub fn sample_after(
+        &self,
+        params: &Params,
+        seed: Seed,
+        index: u64,
+        num_steps: usize,
+        inputs: &[f64],
+        past: &[f64],
+    ) -> Result<(Vec<u32>, Vec<f64>)> {
         if num_steps == 0 {
             return Err(Error::argument("num_timesteps", 0, "at least 1"));
         }
@@ -33,14 +50,23 @@ impl Hmm {
             let expected = format!("{num_steps} rows of dimension {}", self.input_dim());
             return Err(Error::argument("inputs", format!("{} values", inputs.len()), expected));
         }
-        let lowered = self.lower(params)?;
         let (k, width) = (self.num_states(), self.emission_width());
+        if !past.len().is_multiple_of(width) {
+            let expected = format!("rows of width {width}");
+            return Err(Error::argument("prev_emissions", format!("{} values", past.len()), expected));
+        }
+        let lowered = self.lower(params)?;
         let mut rng = seed.stream("sample", index);
         let mut states = Vec::with_capacity(num_steps);
-        let mut emissions = vec![0.0; num_steps * width];
+        let mut emissions = past.to_vec();
+        emissions.resize(past.len() + num_steps * width, 0.0);
         let mut row = vec![0.0; width];
         let mut matrix = vec![0.0; k * k];
         let input_dim = self.input_dim();
+        let before = past.len() / width;
+        // The past has no inputs that anything reads.
+        let mut all_inputs = vec![0.0; before * input_dim];
+        all_inputs.extend_from_slice(inputs);
         for t in 0..num_steps {
             let state = match states.last() {
                 None => draw_index(lowered.initial(), rng.random()) as u32,
@@ -52,10 +78,12 @@ impl Hmm {
                 }
             };
             states.push(state);
-            let sequence = Sequence { emissions: &emissions, width, inputs, input_dim };
+            let t = before + t;
+            let sequence = Sequence { emissions: &emissions, width, inputs: &all_inputs, input_dim };
             lowered.emission.sample(state as usize, &sequence, t, &mut rng, &mut row);
             emissions[t * width..(t + 1) * width].copy_from_slice(&row);
         }
+        emissions.drain(..past.len());
         Ok((states, emissions))
     }
 

@@ -57,6 +57,16 @@ impl OnlineEm {
         Ok(OnlineEm { params, properties, step_size, prior, burn_in, blend, steps_seen: 0.0 })
     }
 
+    /// Checks a learner that was saved against the model it is to go on with.
+    ///
+    /// # Errors
+    /// Parameters, properties or step sizes that do not fit.
+    pub fn check(&self, model: &dyn Learnable) -> Result<()> {
+        self.params.check(model.schema())?;
+        self.properties.check(model.schema())?;
+        self.step_size.check()
+    }
+
     /// Learns from one batch.
     ///
     /// # Errors
