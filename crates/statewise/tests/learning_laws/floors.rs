@@ -14,7 +14,7 @@ fn quakes() -> Vec<f64> {
 }
 
 #[test]
-fn maximum_likelihood_never_goes_down_where_variances_reach_their_floor() {
+fn maximum_likelihood_never_goes_down_on_the_earthquake_counts() {
     let counts = quakes();
     assert_eq!(counts.len(), 107);
     let data = Dataset::single(&counts[..], 1).unwrap();
@@ -30,9 +30,9 @@ fn maximum_likelihood_never_goes_down_where_variances_reach_their_floor() {
             };
             let spec: EmissionSpec = serde_json::from_value(spec).unwrap();
             let hmm = Hmm::new(HmmSpec::new(spec)).unwrap();
-            for seed in 0..6 {
+            for seed in 0..if family == "student_t" { 40 } else { 6 } {
                 let (start, properties) = hmm.initialize(Start::KMeans(&data), Seed(seed), &[]).unwrap();
-                let em = Em { num_iters: 120, tolerance: None, prior: false };
+                let em = Em { num_iters: 200, tolerance: None, prior: false };
                 let report = em.fit(&hmm, &start, &properties, &data, &mut |_| true).unwrap();
                 let name = format!("{family}, {k} states, seed {seed}");
                 assert!(report.log_probs.iter().all(|x| x.is_finite()), "{name}: {:?}", report.log_probs);
