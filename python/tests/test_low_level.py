@@ -138,15 +138,14 @@ def test_an_impossible_sequence_is_an_error_that_names_the_step():
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_the_functions_reproduce_dynamax(golden, index):
     case = golden("dynamax_hmm.json")["functions"][index]
-    # The file's `initial_probs` are Dynamax's result of that name, p(z_1 | y); π is the first prediction.
-    pi = np.array(case["predicted_probs"])[0]
-    chain = [pi, np.array(case["transition_matrix"]), np.array(case["log_likelihoods"])]
+    chain = [np.array(case[name]) for name in ("initial_probs", "transition_matrix", "log_likelihoods")]
     filtered, post = sw.hmm_filter(*chain), sw.hmm_smoother(*chain)
     np.testing.assert_allclose(filtered.marginal_loglik, case["marginal_loglik"], rtol=1e-12)
     for field in ("filtered_probs", "predicted_probs"):
         np.testing.assert_allclose(getattr(filtered, field), case[field], atol=1e-12)
     for field in ("smoothed_probs", "trans_probs"):
         np.testing.assert_allclose(getattr(post, field), case[field], atol=1e-11)
+    np.testing.assert_allclose(post.initial_probs, case["posterior_initial_probs"], atol=1e-11)
     np.testing.assert_array_equal(sw.hmm_posterior_mode(*chain), case["most_likely_states"])
     if "fixed_lag" in case:
         lag = case["fixed_lag"]

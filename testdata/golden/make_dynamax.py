@@ -250,9 +250,11 @@ def function_golden(name: str, initial: Any, transition: Any, log_b: np.ndarray,
     posterior = dx.hmm_smoother(*chain)
     two_filter = dx.hmm_two_filter_smoother(*chain)
     np.testing.assert_allclose(two_filter.smoothed_probs, posterior.smoothed_probs, rtol=1e-12)
+    results = posterior._asdict()
+    results["posterior_initial_probs"] = results.pop("initial_probs")  # p(z_1 | y), not the chain's own
     golden = {
         "name": name, "initial_probs": chain[0], "transition_matrix": chain[1], "log_likelihoods": chain[2],
-        **posterior._asdict(), "most_likely_states": dx.hmm_posterior_mode(*chain),
+        **results, "most_likely_states": dx.hmm_posterior_mode(*chain),
     }
     if window_size:
         windows = dx.hmm_fixed_lag_smoother(*chain, window_size).smoothed_probs

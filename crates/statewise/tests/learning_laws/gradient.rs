@@ -135,29 +135,6 @@ fn a_resumed_fit_equals_one_in_a_single_run() {
     }
 }
 
-/// Dynamax turns the shuffle off when the batch size reaches the number of batches (dynamax.md §14,
-/// item 13).
-#[test]
-fn every_batch_size_but_the_full_one_is_shuffled() {
-    let scene = scene_of("poisson");
-    let ten = scene.data().select(&[0, 1, 2, 0, 1, 2, 0, 1, 2, 0]);
-    for batch_size in 1..10 {
-        let losses = |shuffle, seed| {
-            let sgd = GradientDescent {
-                batch_size,
-                shuffle,
-                seed: Seed(seed),
-                num_epochs: 3,
-                ..Default::default()
-            };
-            let start = scene.near_truth(4);
-            sgd.fit_from(None, &scene.hmm, &start, &scene.trainable(), &ten, &mut |_| true).unwrap().losses
-        };
-        assert_eq!(losses(true, 1), losses(true, 1), "same seed, batch size {batch_size}");
-        assert_ne!(losses(true, 1), losses(false, 1), "batch size {batch_size}");
-    }
-}
-
 #[test]
 fn the_short_last_batch_counts_and_is_scaled_by_its_own_size() {
     let scene = scene_of("poisson");

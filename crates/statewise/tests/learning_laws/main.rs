@@ -2,9 +2,11 @@
 
 mod alignment;
 mod em;
+mod floors;
 mod gradient;
 mod lbfgs;
 mod online;
+mod prior_draws;
 mod scene;
 mod score;
 mod selection;

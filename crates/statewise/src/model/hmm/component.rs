@@ -100,6 +100,53 @@ pub(crate) fn maximise<C: Component + ?Sized>(
     }
 }
 
+/// As [`maximise`], and never downhill: a floor or a ridge can lower what the M-step climbs, for one
+/// because the floor rose since the parameters were last moved. A state that a repair made worse
+/// keeps its parameters.
+pub(crate) fn climb<C: Component + ?Sized>(component: &C, step: &MStep<'_>, params: &mut [Array]) -> usize {
+    let before = params.to_vec();
+    let repairs = maximise(component, step, params);
+    if repairs > 0 {
+        take_back_falls(component, step, &before, params);
+    }
+    repairs
+}
+
+fn take_back_falls<C: Component + ?Sized>(
+    component: &C,
+    step: &MStep<'_>,
+    before: &[Array],
+    params: &mut [Array],
+) {
+    let value = |params: &[Array]| {
+        let prior = if step.prior { component.log_prior(params) } else { 0.0 };
+        component.expected_log_prob(params, step.stats) + prior
+    };
+    let (start, mut reached) = (value(before), value(params));
+    if reached >= start {
+        return;
+    }
+    let schema = component.schema();
+    let by_state: Vec<bool> =
+        schema.iter().map(|spec| spec.state_axes > 0 && !spec.is_one_block()).collect();
+    let num_states = schema.iter().zip(&by_state).find(|(_, by)| **by).map_or(0, |(spec, _)| spec.shape[0]);
+    for k in 0..num_states {
+        let mut kept = params.to_vec();
+        for (i, array) in kept.iter_mut().enumerate().filter(|(i, _)| by_state[*i]) {
+            array.row_mut(k).copy_from_slice(before[i].row(k));
+        }
+        let value = value(&kept);
+        if value > reached {
+            params.clone_from_slice(&kept);
+            reached = value;
+        }
+    }
+    // What states share (a covariance, say) can only go back as a whole.
+    if reached < start {
+        params.clone_from_slice(before);
+    }
+}
+
 /// Checks that a size is at least one.
 pub(crate) fn check_size(argument: &str, value: usize) -> Result<()> {
     if value == 0 { Err(Error::argument(argument, value, "at least 1")) } else { Ok(()) }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use statewise_kernels::discrete;
 
 use super::Hmm;
-use super::component::{Component, MStep, maximise};
+use super::component::{Component, MStep, climb};
 use super::lower::Lowered;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -160,9 +160,9 @@ impl Learnable for Hmm {
             prior,
             properties: &properties.0[arrays],
         };
-        let repairs = maximise(&self.spec.initial, &step(parts.initial, 0..first), initial)
-            + maximise(self.transition(), &step(parts.transitions, first..second), transitions)
-            + maximise(self.emission(), &step(parts.emissions, self.emission_arrays.clone()), emissions);
+        let repairs = climb(&self.spec.initial, &step(parts.initial, 0..first), initial)
+            + climb(self.transition(), &step(parts.transitions, first..second), transitions)
+            + climb(self.emission(), &step(parts.emissions, self.emission_arrays.clone()), emissions);
         Ok(MStepOutcome { params, repairs })
     }
 

@@ -6,7 +6,7 @@ use statewise_kernels::linalg::{cholesky, inverse_chol, log_det_chol, solve_lowe
 use statewise_kernels::math::ln_gamma;
 
 use super::moments::{LN_TAU, Moments, add_covariance_gradient, add_outer, dot};
-use super::variance_floor::{repair_covariance, variance_floors};
+use super::variance_floor::repair_covariance;
 
 /// μ | Σ ~ N(m, Σ / κ),  Σ ~ InverseWishart(ν, Ψ).
 #[derive(Clone, Debug)]
@@ -149,17 +149,18 @@ pub(super) struct Moving {
 /// μ = (κ m + Σγ y) / (κ + Σγ)
 /// Σ = (Ψ + κ (μ − m)(μ − m)ᵀ + Σγ (y − μ)(y − μ)ᵀ) / (ν + D + 2 + Σγ)
 ///
-/// Both hold for a fixed mean as well. `counts` are the Σγ of the second denominator.
+/// Both hold for a fixed mean as well. `counts` are the Σγ of the second denominator, `floors` the
+/// least variances.
 pub(super) fn maximise_gaussians(
     moments: &[Moments],
     counts: &[f64],
+    floors: &[f64],
     prior: Option<&NormalInverseWishart>,
     moving: Moving,
     means: &mut [f64],
     covs: &mut [f64],
 ) -> usize {
     let dim = means.len() / moments.len();
-    let floors = variance_floors(moments.iter(), dim);
     let total: f64 = moments.iter().map(|m| m.weight).sum();
     let mut repairs = 0;
     for (k, m) in moments.iter().enumerate() {
@@ -180,7 +181,7 @@ pub(super) fn maximise_gaussians(
                 n += prior.df + dim as f64 + 2.0;
             }
             cov.iter_mut().for_each(|c| *c /= n);
-            repairs += usize::from(repair_covariance(cov, &floors));
+            repairs += usize::from(repair_covariance(cov, floors));
         }
     }
     repairs

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::conjugate::{Moving, NormalInverseWishart, maximise_gaussians, sample_gaussian};
 use super::gaussians::Gaussians;
 use super::moments::{Moments, moments_len};
+use super::variance_floor::variance_floors;
 use super::{Emission, Prepared, ScalarOrArray};
 use crate::data::Sequence;
 use crate::error::Result;
@@ -117,7 +118,8 @@ impl Component for Gaussian {
         let prior = step.prior.then(|| self.prior());
         let moving = Moving { means: step.moves(0), covs: step.moves(1) };
         let (means, covs) = (means.values_mut(), covs.values_mut());
-        let repairs = maximise_gaussians(&moments, &counts, prior.as_ref(), moving, means, covs);
+        let floors = variance_floors(moments.iter(), self.emission_dim);
+        let repairs = maximise_gaussians(&moments, &counts, &floors, prior.as_ref(), moving, means, covs);
         Maximised::Done { repairs }
     }
 

@@ -13,6 +13,7 @@ use super::mixture::{
     maximise_weights, sample_weights,
 };
 use super::moments::{Moments, moments_len};
+use super::variance_floor::variance_floors;
 use super::{Emission, Prepared, ScalarOrArray};
 use crate::data::Dataset;
 use crate::error::Result;
@@ -158,7 +159,8 @@ impl Component for GaussianMixture {
         let prior = step.prior.then(|| self.prior());
         let moving = Moving { means: step.moves(1), covs: step.moves(2) };
         let (means, covs) = (means.values_mut(), covs.values_mut());
-        let repairs = maximise_gaussians(&moments, counts, prior.as_ref(), moving, means, covs);
+        let floors = variance_floors(moments.iter(), self.emission_dim);
+        let repairs = maximise_gaussians(&moments, counts, &floors, prior.as_ref(), moving, means, covs);
         Maximised::Done { repairs }
     }
 

@@ -240,7 +240,8 @@ impl Prepared for PreparedLogNormal<'_> {
         for (d, out) in out.iter_mut().enumerate() {
             let i = state * self.grid.dim + d;
             let unit: f64 = StandardNormal.sample(rng);
-            *out = (self.means[i] + self.scales[i] * unit).exp();
+            // The prior is wide enough for draws beyond the range of doubles, and 0 is no draw at all.
+            *out = (self.means[i] + self.scales[i] * unit).exp().clamp(f64::MIN_POSITIVE, f64::MAX);
         }
     }
 

@@ -4,7 +4,8 @@
 //! (μ_k, Σ_k) ~ NormalInverseWishart,  ν_k ~ Gamma(2, rate 0.1) by default
 //!
 //! The E-step completes the latent precision w: statistics are those of a Gaussian with weights
-//! γ w, and per state Σγ and Σγ E[ln w − w].
+//! γ w, and per state Σγ and Σγ E[ln w − w]. Variance floors must not move with the weights, so n,
+//! Σ y and Σ y² of the data themselves follow for each dimension.
 
 use std::ops::Range;
 
@@ -16,6 +17,7 @@ use statewise_kernels::math::{digamma, ln_gamma, trigamma};
 use super::conjugate::{Moving, NormalInverseWishart, has_no_weight, maximise_gaussians, sample_gaussian};
 use super::gaussians::Gaussians;
 use super::moments::{LN_TAU, Moments, moments_len};
+use super::variance_floor::variance_floors_of_sums;
 use super::{Emission, Gaussian, Prepared, ScalarOrArray};
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
@@ -70,8 +72,13 @@ impl StudentT {
 
     /// Moments weighted by γ w, and Σγ with Σγ E[ln w − w] for each state.
     fn read<'s>(&self, stats: &'s [f64]) -> (Vec<Moments>, &'s [[f64; 2]]) {
-        let (moments, latent) = stats.split_at(self.num_states * moments_len(self.emission_dim));
-        (Moments::read_all(moments, self.emission_dim), latent.as_chunks().0)
+        let (moments, rest) = stats.split_at(self.num_states * moments_len(self.emission_dim));
+        (Moments::read_all(moments, self.emission_dim), rest[..2 * self.num_states].as_chunks().0)
+    }
+
+    /// n, Σ y and Σ y² for each dimension.
+    fn sums<'s>(&self, stats: &'s [f64]) -> &'s [[f64; 3]] {
+        stats[stats.len() - 3 * self.emission_dim..].as_chunks().0
     }
 
     /// The maximum over ν of n [(ν/2) ln(ν/2) − ln Γ(ν/2)] + (ν/2) l (+ log prior).
@@ -127,7 +134,7 @@ impl Component for StudentT {
     }
 
     fn num_stats(&self) -> usize {
-        self.num_states * (moments_len(self.emission_dim) + 2)
+        self.num_states * (moments_len(self.emission_dim) + 2) + 3 * self.emission_dim
     }
 
     fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64 {
@@ -180,7 +187,8 @@ impl Component for StudentT {
         let prior = step.prior.then(|| self.prior());
         let moving = Moving { means: step.moves(0), covs: step.moves(1) };
         let (means, scales) = (means.values_mut(), scales.values_mut());
-        let repairs = maximise_gaussians(&moments, &counts, prior.as_ref(), moving, means, scales);
+        let floors = variance_floors_of_sums(self.sums(step.stats));
+        let repairs = maximise_gaussians(&moments, &counts, &floors, prior.as_ref(), moving, means, scales);
         let total = counts.iter().sum();
         if step.moves(2) {
             for (nu, latent) in dofs.values_mut().iter_mut().zip(latent) {
@@ -288,7 +296,9 @@ impl Prepared for PreparedStudentT<'_> {
     /// E w = (ν + p) / (ν + δ),  E ln w = ψ((ν + p)/2) − ln((ν + δ)/2).
     fn accumulate(&self, sequence: &Sequence<'_>, steps: Range<usize>, gamma: &[f64], stats: &mut [f64]) {
         let (num, rows) = (self.dofs.len(), sequence.emission_rows(steps));
-        let (moments, latent) = stats.split_at_mut(num * moments_len(self.dim));
+        let (moments, rest) = stats.split_at_mut(num * moments_len(self.dim));
+        let (latent, sums) = rest.split_at_mut(2 * num);
+        add_sums(rows, gamma, sums);
         let mut weighted = gamma.to_vec();
         let digammas: Vec<f64> = self.dofs.iter().map(|nu| digamma(0.5 * (nu + self.dim as f64))).collect();
         self.for_distances(rows, |t, k, p, delta, _| {
@@ -319,6 +329,19 @@ impl Prepared for PreparedStudentT<'_> {
         for (i, (c, s)) in cov.iter_mut().zip(self.gaussians.cov(state)).enumerate() {
             let diagonal = i % (self.dim + 1) == 0;
             *c = if factor.is_finite() || diagonal { factor * s } else { 0.0 };
+        }
+    }
+}
+
+/// Adds n, Σ y and Σ y² of the entries that are there; a row counts as often as its states together.
+fn add_sums(rows: &[f64], gamma: &[f64], sums: &mut [f64]) {
+    let dim = sums.len() / 3;
+    let num = gamma.len() * dim / rows.len().max(1);
+    for (row, gamma) in rows.chunks_exact(dim).zip(gamma.chunks_exact(num.max(1))) {
+        let weight: f64 = gamma.iter().sum();
+        for (y, sums) in row.iter().zip(sums.as_chunks_mut().0).filter(|(y, _)| !y.is_nan()) {
+            let [n, sum, square]: &mut [f64; 3] = sums;
+            (*n, *sum, *square) = (*n + weight, *sum + weight * y, *square + weight * y * y);
         }
     }
 }

@@ -22,6 +22,14 @@ pub(super) fn variance_floors<'a>(all: impl Iterator<Item = &'a Moments> + Clone
         .collect()
 }
 
+/// As [`variance_floors`], from n, Σ y and Σ y² of the data in each dimension.
+///
+/// Σ y² − (Σ y)² / n loses digits where the mean is large; the floor below is above what is lost.
+pub(super) fn variance_floors_of_sums(sums: &[[f64; 3]]) -> Vec<f64> {
+    let of = |[n, sum, square]: &[f64; 3]| floor((square - sum * sum / n) / n, sum / n);
+    sums.iter().map(of).collect()
+}
+
 /// The least variance where rows have this mean and variance.
 fn floor(variance: f64, mean: f64) -> f64 {
     // A constant column has no scale but its value: a millionth of it is a standard deviation.
