@@ -4,9 +4,8 @@
 //! partial results are merged in the order of the groups.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::data::Dataset;
@@ -45,7 +44,7 @@ pub fn forget_after_fork() {
 }
 
 fn lock() -> std::sync::MutexGuard<'static, Option<Arc<ThreadPool>>> {
-    POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    POOL.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A pool of this size; one whose threads the system refuses to start becomes none at all.
@@ -75,11 +74,37 @@ pub(crate) fn map_groups<R: Send>(data: &Dataset<'_>, work: impl Fn(Range<usize>
 }
 
 /// Maps items, in parallel where there are threads; results are in order.
+///
+/// PERF: the calling thread takes items too, from the first moment on; waiting for sleeping workers
+/// costs as much as an iteration of EM on a small model.
 pub(crate) fn map<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    match pool().filter(|pool| pool.current_num_threads() > 1 && items.len() > 1) {
-        Some(pool) => pool.install(|| items.into_par_iter().map(&work).collect()),
-        None => items.into_iter().map(work).collect(),
-    }
+    let Some(pool) = pool().filter(|pool| pool.current_num_threads() > 1 && items.len() > 1) else {
+        return items.into_iter().map(work).collect();
+    };
+    let helpers = pool.current_num_threads().min(items.len()) - 1;
+    let queue = Mutex::new(items.into_iter().enumerate());
+    let take = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let run = || {
+        let mut done = Vec::new();
+        while let Some((index, item)) = take() {
+            done.push((index, work(item)));
+        }
+        done
+    };
+    let mut done = Vec::new();
+    let by_helpers = Mutex::new(Vec::new());
+    pool.in_place_scope(|scope| {
+        for _ in 0..helpers {
+            scope.spawn(|_| {
+                let part = run();
+                by_helpers.lock().unwrap_or_else(PoisonError::into_inner).extend(part);
+            });
+        }
+        done = run();
+    });
+    done.extend(by_helpers.into_inner().unwrap_or_else(PoisonError::into_inner));
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Neighbouring sequences of these lengths, cut where a group has enough rows.
