@@ -79,10 +79,9 @@ def test_every_public_name_is_there_and_documented():
 
 
 README = """
-    from typing import assert_type
-
     import numpy as np
     from numpy.typing import NDArray
+    from typing_extensions import assert_type
 
     import statewise as sw
     from statewise.hidden_markov_model import GaussianHMM
