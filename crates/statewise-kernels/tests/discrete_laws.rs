@@ -301,3 +301,30 @@ fn viterbi_is_the_first_of_the_k_best_for_every_number_of_states() {
         });
     }
 }
+
+#[test]
+fn fixed_lag_rows_equal_the_oldest_rows_of_the_windows_also_across_blocks_and_where_windows_underflow() {
+    // Blocks are 682 steps long for three states; a scale of 2000 sends windows out of range.
+    for (k, num_steps, scale) in [(3, 1500, 20.0), (9, 500, 30.0), (3, 100, 2000.0)] {
+        let problem = random_problem(k, num_steps, scale, 21);
+        let observations = LogObs { values: &problem.log_obs, num_states: k };
+        let transitions = Transitions::Static(&problem.matrix);
+        let chain = Chain { initial: &problem.initial, transitions, observations: &observations };
+        let mut ws = Workspace::default();
+        for lag in [0, 1, 6] {
+            let window = lag + 1;
+            let mut rows = vec![0.0; num_steps * k];
+            let mut windows = vec![0.0; num_steps * window * k];
+            let mut cumulative = vec![0.0; num_steps];
+            let evidence = fixed_lag(&chain, &mut ws, lag, &mut rows).unwrap();
+            let want = fixed_lag_windows(&chain, &mut ws, window, &mut windows, &mut cumulative).unwrap();
+            assert!((evidence - want).abs() <= 1e-12 * want.abs(), "K={k}: {evidence} for {want}");
+            for newest in lag..num_steps {
+                let t = newest - lag;
+                let oldest = &windows[newest * window * k..(newest * window + 1) * k];
+                let what = format!("K={k} lag {lag} at {t}");
+                assert_close(&what, &rows[t * k..(t + 1) * k], oldest, 1e-12);
+            }
+        }
+    }
+}

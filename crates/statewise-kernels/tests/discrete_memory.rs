@@ -37,6 +37,9 @@ fn a_second_call_allocates_nothing() {
                 pairwise(&chain, &mut ws, &mut |_, _| {}).unwrap();
                 viterbi(&chain, &mut ws, &mut path).unwrap();
                 sample_paths(&chain, &mut ws, 3, &mut || 0.3, &mut paths).unwrap();
+                if let Transitions::Static(_) = transitions {
+                    fixed_lag(&chain, &mut ws, 7, &mut rows).unwrap();
+                }
             };
             all();
             assert_eq!(allocations(all), 0, "K={k}");

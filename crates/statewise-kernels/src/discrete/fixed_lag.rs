@@ -1,29 +1,37 @@
 //! Fixed-lag smoothing: p(z_t | y_{1:t+lag}), and every state in a window behind the newest step.
 
 use super::check::{length, sizes};
+use super::filter::{block_len, filter};
 use super::log_space::{LogTransitions, forward, log_combine_columns, normalise_in_place};
-use super::{Chain, ChainError, Workspace};
+use super::workspace::grow;
+use super::{Chain, ChainError, Transitions, Workspace};
 use crate::math::log_sum_exp;
 
 /// Smooths every step with the `lag` observations that follow it; returns log p(y_{1:T}).
 ///
-/// * `_ws` – not needed yet; this engine allocates.
 /// * `smoothed` – out, p(z_t = k | y_{1:min(T, t+lag)}), shape \[T, K\].
 ///
 /// # Errors
 /// As in [`smooth`](super::smooth()).
 ///
 /// # Source
-/// Cappé, Moulines and Rydén (2005), §3.2 (backward recursion), restarted at every step; on
-/// logarithms, so that no window underflows. O(T · lag · K²) time, O(T K) memory.
+/// Cappé, Moulines and Rydén (2005), §3.2 (backward recursion), restarted at every step.
+/// O(T · lag · K²) time. With a matrix per step, and where a window underflows, it is done on
+/// logarithms, in O(T K) memory; else nothing is allocated.
 pub fn fixed_lag(
     chain: &Chain<'_>,
-    _ws: &mut Workspace,
+    ws: &mut Workspace,
     lag: usize,
     smoothed: &mut [f64],
 ) -> Result<f64, ChainError> {
     let (num_steps, k) = sizes(chain)?;
     length("smoothed", smoothed.len(), num_steps * k)?;
+    if let Transitions::Static(a) = chain.transitions {
+        let evidence = filter(chain, ws, smoothed, None)?;
+        if add_later(chain, a, ws, lag, smoothed) {
+            return Ok(evidence);
+        }
+    }
     let mut messages = Messages::new(chain)?;
     for newest in 0..num_steps {
         // The newest observation completes the row `lag` steps back; the last one completes all.
@@ -35,6 +43,55 @@ pub fn fixed_lag(
         });
     }
     Ok(messages.evidence)
+}
+
+/// Turns filtered rows into fixed-lag ones; false where a window leaves the range of doubles.
+fn add_later(chain: &Chain<'_>, a: &[f64], ws: &mut Workspace, lag: usize, rows: &mut [f64]) -> bool {
+    let (num_steps, k) = (chain.observations.num_steps(), chain.initial.len());
+    let len = block_len(k).max(lag.min(num_steps));
+    let Workspace { block, backward, .. } = ws;
+    let beta = grow(&mut backward.beta, k);
+    let weighted = grow(&mut backward.weighted, k);
+    for first in (0..num_steps).step_by(len) {
+        let last = num_steps.min(first + len);
+        // Likelihoods of the steps after `first`, as far as the windows of this block reach.
+        let later = first + 1..num_steps.min(last.saturating_add(lag)).max(first + 1);
+        let scaled = grow(&mut block.scaled, later.len() * k);
+        let shift = grow(&mut block.shift, later.len());
+        chain.observations.scaled_likelihoods(later, scaled, shift);
+        for t in first..last {
+            let end = num_steps.min((t + 1).saturating_add(lag));
+            let window = &scaled[(t - first) * k..(end - 1 - first) * k];
+            if !reweigh(a, window, beta, weighted, &mut rows[t * k..(t + 1) * k]) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Multiplies a filtered row by the message of the `window` of scaled likelihoods after it.
+///
+/// NUMERICS: what was flushed to zero on the way weighs less than 1e-308 beside a sum above 1e-200.
+fn reweigh(a: &[f64], window: &[f64], beta: &mut [f64], weighted: &mut [f64], row: &mut [f64]) -> bool {
+    const SMALLEST: f64 = 1e-200;
+    let k = row.len();
+    beta.fill(1.0);
+    for b in window.rchunks_exact(k) {
+        weighted.iter_mut().zip(b).zip(&*beta).for_each(|((w, b), beta)| *w = b * beta);
+        for (beta, a) in beta.iter_mut().zip(a.chunks_exact(k)) {
+            *beta = a.iter().zip(&*weighted).map(|(a, w)| a * w).sum();
+        }
+        let largest = beta.iter().copied().fold(0.0, f64::max);
+        if largest < SMALLEST {
+            return false;
+        }
+        beta.iter_mut().for_each(|x| *x /= largest);
+    }
+    row.iter_mut().zip(&*beta).for_each(|(x, beta)| *x *= beta);
+    let sum: f64 = row.iter().sum();
+    row.iter_mut().for_each(|x| *x /= sum);
+    sum > SMALLEST
 }
 
 /// Smooths a window behind every step; returns log p(y_{1:T}).
