@@ -32,7 +32,12 @@ impl SoftmaxBound {
         (stats[0], h, s)
     }
 
-    /// Adds one row: `logits` η = θ⁰ x, class weights w, regressor x.
+    /// S, \[dim, dim\].
+    pub(crate) fn second_moments<'s>(&self, stats: &'s [f64]) -> &'s [f64] {
+        self.parts(stats).2
+    }
+
+    /// Adds one row: `logits` η = θ⁰ x (or η less any constant), class weights w, regressor x.
     pub(crate) fn accumulate(&self, logits: &[f64], weights: &[f64], x: &[f64], stats: &mut [f64]) {
         let n: f64 = weights.iter().sum();
         if n <= 0.0 {

@@ -2,13 +2,13 @@
 //!
 //! p(y_t | z_t = k) = Π_d p_kd(y_td),  p_kd ~ Dirichlet(α)
 
-use statewise_kernels::random::draw_index;
 use std::ops::Range;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use statewise_kernels::math::exp_shifted_rows;
+use statewise_kernels::random::draw_index;
 
 use super::class_probs::ClassProbs;
 use super::priors::DirichletPrior;

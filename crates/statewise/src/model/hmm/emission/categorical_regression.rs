@@ -2,30 +2,25 @@
 //!
 //! p(y_t = c | z_t = k, u_t) = softmax(W_k u_t + b_k)_c, without a prior
 //!
-//! Statistics are those of Böhning's (1992) quadratic lower bound, tight in value and slope at the
-//! E-step's parameters: the Hessian of log softmax is at least −B, B = ½ (I − 1 1ᵀ / C), so
-//!
-//! log p(η') ≥ log p(η) + (e_y − p)ᵀ (η' − η) − ½ (η' − η)ᵀ B (η' − η).
-//!
+//! Statistics are those of [`SoftmaxBound`], tight in value and slope at the E-step's parameters.
 //! Shifting all classes alike changes nothing; M-steps leave that direction as it is.
 
-use statewise_kernels::random::draw_index;
 use std::ops::Range;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
-use statewise_kernels::math::{log_sum_exp, packed_len};
+use statewise_kernels::math::log_sum_exp;
+use statewise_kernels::random::draw_index;
 
-use super::label_regression::{
-    add_packed_outer, cluster_labels, free_entries, newton_steps, unpack, write_features,
-};
-use super::moments::{dot, product};
+use super::label_regression::{cluster_labels, free_entries, newton_steps, write_features};
+use super::moments::dot;
 use super::{Emission, Prepared, check_entries};
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
 use crate::model::hmm::component::{Component, MStep, Maximised, check_size};
+use crate::model::hmm::softmax::SoftmaxBound;
 use crate::params::{Array, Constraint, ParamSpec};
 
 /// The family of categorical regressions; y is a label 0, .., C − 1.
@@ -41,24 +36,9 @@ pub struct CategoricalRegression {
 }
 
 impl CategoricalRegression {
-    /// The constant, Σγ of the linear term, shape [C, U + 1], and Σγ x xᵀ with x = (u, 1).
-    fn stride(&self) -> usize {
-        let n = self.input_dim + 1;
-        1 + self.num_classes * n + packed_len(n)
-    }
-
-    /// Value and slope of the bound c + ⟨h, Θ⟩ − ½ ⟨B Θ S, Θ⟩ of state k, and S.
-    fn bound(&self, params: &[Array], stats: &[f64], k: usize) -> (f64, Vec<f64>, Vec<f64>) {
-        let (n, c) = (self.input_dim + 1, self.num_classes);
-        let stats = &stats[k * self.stride()..(k + 1) * self.stride()];
-        let (h, packed) = stats[1..].split_at(c * n);
-        let theta = coefficients(params, k);
-        let second = unpack(packed, n);
-        let mut curved = product(&theta, &second, n, n);
-        center_classes(&mut curved, n);
-        let value = stats[0] + dot(h, &theta) - 0.25 * dot(&curved, &theta);
-        let slope = h.iter().zip(curved).map(|(h, b)| h - 0.5 * b).collect();
-        (value, slope, second)
+    /// The bound of one state.
+    fn bound(&self) -> SoftmaxBound {
+        SoftmaxBound { classes: self.num_classes, dim: self.input_dim + 1 }
     }
 }
 
@@ -67,15 +47,6 @@ fn coefficients(params: &[Array], k: usize) -> Vec<f64> {
     let biases = params[1].row(k);
     let rows = params[0].row(k).chunks_exact(params[0].shape()[2]).zip(biases.chunks_exact(1));
     rows.flat_map(|(w, b)| w.iter().chain(b)).copied().collect()
-}
-
-/// Subtracts from each column its mean over classes.
-fn center_classes(a: &mut [f64], n: usize) {
-    let classes = (a.len() / n) as f64;
-    for j in 0..n {
-        let mean = a.iter().skip(j).step_by(n).sum::<f64>() / classes;
-        a.iter_mut().skip(j).step_by(n).for_each(|x| *x -= mean);
-    }
 }
 
 impl Component for CategoricalRegression {
@@ -97,17 +68,19 @@ impl Component for CategoricalRegression {
     }
 
     fn num_stats(&self) -> usize {
-        self.num_states * self.stride()
+        self.num_states * self.bound().num_stats()
     }
 
     fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64 {
-        (0..self.num_states).map(|k| self.bound(params, stats, k).0).sum()
+        let bound = self.bound();
+        let states = stats.chunks_exact(bound.num_stats()).enumerate();
+        states.map(|(k, stats)| bound.value(&coefficients(params, k), stats)).sum()
     }
 
     fn expected_log_prob_gradient(&self, params: &[Array], stats: &[f64], gradient: &mut [Array]) {
-        let u = self.input_dim;
-        for k in 0..self.num_states {
-            let (_, slope, _) = self.bound(params, stats, k);
+        let (bound, u) = (self.bound(), self.input_dim);
+        for (k, stats) in stats.chunks_exact(bound.num_stats()).enumerate() {
+            let slope = bound.gradient(&coefficients(params, k), stats);
             for (c, slope) in slope.chunks_exact(u + 1).enumerate() {
                 let weights = &mut gradient[0].row_mut(k)[c * u..(c + 1) * u];
                 weights.iter_mut().zip(slope).for_each(|(g, s)| *g += s);
@@ -127,17 +100,18 @@ impl Component for CategoricalRegression {
         if !step.is_whole() {
             return Maximised::NoClosedForm;
         }
-        let (u, n) = (self.input_dim, self.input_dim + 1);
+        let (bound, u, n) = (self.bound(), self.input_dim, self.input_dim + 1);
         let free = free_entries(u, step.moves(0), step.moves(1));
         let mut repairs = 0;
-        for k in 0..self.num_states {
-            let (_, mut delta, second) = self.bound(params, step.stats, k);
+        for (k, stats) in step.stats.chunks_exact(bound.num_stats()).enumerate() {
+            let second = bound.second_moments(stats);
             // The last entry of S is Σγ.
             if second[n * n - 1] <= 0.0 {
                 repairs += 1;
                 continue;
             }
-            repairs += usize::from(newton_steps(&second, &free, &mut delta));
+            let mut delta = bound.gradient(&coefficients(params, k), stats);
+            repairs += usize::from(newton_steps(second, &free, &mut delta));
             for (c, delta) in delta.chunks_exact(n).enumerate() {
                 let weights = &mut params[0].row_mut(k)[c * u..(c + 1) * u];
                 weights.iter_mut().zip(delta).for_each(|(w, d)| *w += 2.0 * d);
@@ -225,35 +199,22 @@ impl Prepared for PreparedCategorical<'_> {
         }
     }
 
-    /// c = Σγ [log p − gᵀη − ½ ηᵀBη],  h = Σγ (g + B η) xᵀ,  g = e_y − p, at the η of the E-step.
     fn accumulate(&self, sequence: &Sequence<'_>, steps: Range<usize>, gamma: &[f64], stats: &mut [f64]) {
-        let (num_states, c, n) =
-            (self.family.num_states, self.family.num_classes, self.family.input_dim + 1);
-        let (mut x, mut logs, mut linear) = (vec![0.0; n], vec![0.0; c], vec![0.0; c]);
-        for (t, gamma) in steps.zip(gamma.chunks_exact(num_states)) {
+        let bound = self.family.bound();
+        let (mut x, mut logs) = (vec![0.0; bound.dim], vec![0.0; bound.classes]);
+        let mut weights = vec![0.0; bound.classes];
+        for (t, gamma) in steps.zip(gamma.chunks_exact(self.family.num_states)) {
             let y = sequence.emission(t)[0];
             if y.is_nan() {
                 continue;
             }
             write_features(sequence, t, &mut x);
-            for (k, (stats, gamma)) in stats.chunks_exact_mut(self.family.stride()).zip(gamma).enumerate() {
+            for (k, (stats, gamma)) in stats.chunks_exact_mut(bound.num_stats()).zip(gamma).enumerate() {
                 self.log_probs(k, sequence.input(t), &mut logs);
-                // B η does not see the common shift by which log p differs from η; gᵀη neither.
-                let mean = logs.iter().sum::<f64>() / c as f64;
-                let mut constant = logs[y as usize];
-                for (class, linear) in linear.iter_mut().enumerate() {
-                    let (eta, p) = (logs[class] - mean, logs[class].exp());
-                    let g = f64::from(u8::from(class == y as usize)) - p;
-                    *linear = g + 0.5 * eta;
-                    constant -= g * eta + 0.25 * eta * eta;
-                }
-                stats[0] += gamma * constant;
-                let (h, packed) = stats[1..].split_at_mut(c * n);
-                for (h, linear) in h.chunks_exact_mut(n).zip(&linear) {
-                    h.iter_mut().zip(&x).for_each(|(h, x)| *h += gamma * linear * x);
-                }
-                add_packed_outer(packed, &x, *gamma);
+                weights[y as usize] = *gamma;
+                bound.accumulate(&logs, &weights, &x, stats);
             }
+            weights[y as usize] = 0.0;
         }
     }
 

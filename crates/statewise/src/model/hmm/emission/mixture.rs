@@ -4,13 +4,13 @@
 //!
 //! Statistics: those of all K C components, then Σγ of each, shape \[K, C\].
 
-use statewise_kernels::random::draw_index;
 use std::ops::Range;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma};
 use statewise_kernels::math::{ln_gamma, log_sum_exp};
+use statewise_kernels::random::draw_index;
 
 use super::Prepared;
 use super::conjugate::{has_no_weight, sample_gaussian};
