@@ -1,7 +1,8 @@
 //! Inference engines on plain arrays.
 //!
-//! Nothing here knows a model, a parameter or a prior: the engines see *chain potentials*
-//! ([`discrete`]) and return posteriors, so that every hidden Markov model shares them.
+//! Nothing here knows a model, a parameter or a prior. Engines for discrete states see *chain
+//! potentials* ([`discrete`]), so that every hidden Markov model shares them; engines for Gaussian
+//! states see *affine steps* ([`gaussian`]), so that every linear Gaussian model does.
 //! [`math`] holds the vectorised elementary functions, [`linalg`] the small dense kernels,
 //! [`random`] the one source of randomness.
 //!
@@ -9,6 +10,7 @@
 //! per-step array drives the step *into* z_t and the emission y_t.
 
 pub mod discrete;
+pub mod gaussian;
 pub mod linalg;
 pub mod math;
 pub mod random;

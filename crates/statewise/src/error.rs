@@ -1,6 +1,7 @@
 //! What can go wrong, said so that a user can act on it.
 
 use statewise_kernels::discrete::ChainError;
+use statewise_kernels::gaussian::GaussianError;
 
 /// The result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -25,6 +26,14 @@ pub enum Error {
         sequence: usize,
         /// What the engine found.
         source: ChainError,
+    },
+    /// A Gaussian engine could not go on.
+    #[error("sequence {sequence}: {source}")]
+    Gaussian {
+        /// Index of the sequence in its dataset, 0-based.
+        sequence: usize,
+        /// What the engine found.
+        source: GaussianError,
     },
     /// A model file is damaged, of another version, or not a model file.
     #[error("model file: {0}")]

@@ -75,3 +75,40 @@ pub fn inverse_chol(l: &[f64], n: usize, out: &mut [f64]) {
         column.iter().enumerate().for_each(|(i, x)| out[i * n + j] = *x);
     }
 }
+
+/// Overwrites the lower triangle of A with L, A = L Lᵀ for a semi-definite A, and zeros the rest; a
+/// pivot lost to rounding counts as zero and leaves a column of zeros. Answers the rank.
+///
+/// # Errors
+/// [`NotPositiveDefinite`] at the first pivot that is negative beyond rounding, or not finite.
+pub fn semidefinite_cholesky(a: &mut [f64], n: usize) -> Result<usize, NotPositiveDefinite> {
+    let mut rank = 0;
+    let scale = (0..n).map(|i| a[i * n + i].abs()).fold(0.0, f64::max);
+    for j in 0..n {
+        let diagonal = a[j * n + j];
+        let pivot = diagonal - a[j * n..j * n + j].iter().map(|x| x * x).sum::<f64>();
+        let rounding = 1e-14 * n as f64 * diagonal.abs() + 1e-18 * scale;
+        if !pivot.is_finite() || pivot < -1e5 * rounding {
+            return Err(NotPositiveDefinite { index: j, pivot });
+        }
+        let root = if pivot > rounding { pivot.sqrt() } else { 0.0 };
+        rank += usize::from(root > 0.0);
+        a[j * n + j] = root;
+        for i in j + 1..n {
+            let (head, tail) = a.split_at_mut(i * n);
+            let dot: f64 = head[j * n..j * n + j].iter().zip(&tail[..j]).map(|(x, y)| x * y).sum();
+            let residual = tail[j] - dot;
+            if root == 0.0 && residual.abs() > 1e-6 * scale {
+                return Err(NotPositiveDefinite { index: j, pivot: -residual.abs() });
+            }
+            tail[j] = if root > 0.0 { residual / root } else { 0.0 };
+        }
+        a[j * n + j + 1..(j + 1) * n].fill(0.0);
+    }
+    Ok(rank)
+}
+
+/// The first pivot of a symmetric matrix that is negative beyond rounding, or not finite.
+pub fn negative_pivot(a: &[f64], n: usize) -> Option<f64> {
+    semidefinite_cholesky(&mut a.to_vec(), n).err().map(|e| e.pivot)
+}

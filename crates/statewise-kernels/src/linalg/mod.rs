@@ -3,6 +3,6 @@
 mod cholesky;
 
 pub use cholesky::{
-    NotPositiveDefinite, cholesky, inverse_chol, log_det_chol, solve_chol, solve_lower,
-    solve_upper_transposed,
+    NotPositiveDefinite, cholesky, inverse_chol, log_det_chol, negative_pivot, semidefinite_cholesky,
+    solve_chol, solve_lower, solve_upper_transposed,
 };

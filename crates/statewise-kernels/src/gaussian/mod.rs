@@ -1,0 +1,6 @@
+//! Engines for Gaussian states: filters and smoothers of linear Gaussian systems.
+
+mod system;
+
+pub(crate) use system::length;
+pub use system::{GaussianError, Noise, Series, Steps, System};

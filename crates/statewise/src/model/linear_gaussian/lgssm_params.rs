@@ -1,0 +1,335 @@
+//! Parameters of a linear Gaussian state space model as plain arrays, static or per step.
+//!
+//! z_1 ~ N(m, S);  z_t = F_t z_{t-1} + B_t u_t + b_t + N(0, Q_t);  y_t = H_t z_t + D_t u_t + d_t + N(0, R_t)
+//!
+//! Entry t of a per-step array, and u_t, drive the step *into* z_t and the emission y_t.
+
+use statewise_kernels::gaussian::{GaussianError, Noise, Series, Steps, System};
+
+use crate::data::{Dataset, Sequence};
+use crate::error::{Error, Result};
+use crate::params::Array;
+
+/// What every linear Gaussian model becomes before inference: the only bridge to the engines.
+///
+/// D is the dimension of the state, M of the emission, U of the inputs. A matrix with a leading axis
+/// of length T (of the longest sequence at least) has one entry per step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LgssmParams {
+    /// m, shape \[D\].
+    pub initial_mean: Array,
+    /// S, shape \[D, D\]; positive semi-definite.
+    pub initial_cov: Array,
+    /// P∞ where the initial state has covariance S + κ P∞, κ → ∞; shape \[D, D\].
+    pub initial_diffuse: Option<Array>,
+    /// F, shape \[D, D\] or \[T, D, D\].
+    pub dynamics_weights: Array,
+    /// b, shape \[D\] or \[T, D\].
+    pub dynamics_bias: Option<Array>,
+    /// B, shape \[D, U\] or \[T, D, U\].
+    pub dynamics_input_weights: Option<Array>,
+    /// Q, shape \[D, D\] or \[T, D, D\]; positive semi-definite.
+    pub dynamics_cov: Array,
+    /// H, shape \[M, D\] or \[T, M, D\].
+    pub emissions_weights: Array,
+    /// d, shape \[M\] or \[T, M\].
+    pub emissions_bias: Option<Array>,
+    /// D, shape \[M, U\] or \[T, M, U\].
+    pub emissions_input_weights: Option<Array>,
+    /// R, shape \[M, M\], \[T, M, M\], or of a diagonal one \[M\] (or \[T, M\], with `diagonal_emissions_cov`).
+    pub emissions_cov: Array,
+    /// Whether `emissions_cov` holds diagonals; tells \[T, M\] from \[M, M\] where T = M.
+    pub diagonal_emissions_cov: bool,
+}
+
+impl LgssmParams {
+    /// Parameters without biases, inputs or a diffuse start.
+    pub fn new(
+        initial_mean: Array,
+        initial_cov: Array,
+        dynamics_weights: Array,
+        dynamics_cov: Array,
+        emissions_weights: Array,
+        emissions_cov: Array,
+    ) -> Self {
+        let diagonal_emissions_cov = emissions_cov.shape().len() == 1;
+        LgssmParams {
+            initial_mean,
+            initial_cov,
+            initial_diffuse: None,
+            dynamics_weights,
+            dynamics_bias: None,
+            dynamics_input_weights: None,
+            dynamics_cov,
+            emissions_weights,
+            emissions_bias: None,
+            emissions_input_weights: None,
+            emissions_cov,
+            diagonal_emissions_cov,
+        }
+    }
+
+    /// D.
+    pub fn state_dim(&self) -> usize {
+        self.initial_mean.values().len()
+    }
+
+    /// M.
+    pub fn emission_dim(&self) -> usize {
+        let shape = self.emissions_weights.shape();
+        shape.len().checked_sub(2).map_or(0, |axis| shape[axis])
+    }
+
+    /// U: 0 where no input has weights.
+    pub fn input_dim(&self) -> usize {
+        let weights = [&self.dynamics_input_weights, &self.emissions_input_weights];
+        weights.into_iter().flatten().map(|w| w.shape().last().copied().unwrap_or(0)).max().unwrap_or(0)
+    }
+
+    /// The shared part, as the engines see it.
+    pub fn system(&self) -> System<'_> {
+        let (d, m) = (self.state_dim(), self.emission_dim());
+        System {
+            state_dim: d,
+            emission_dim: m,
+            initial_mean: self.initial_mean.values(),
+            initial_cov: self.initial_cov.values(),
+            initial_diffuse: self.initial_diffuse.as_ref().map(Array::values),
+            transition: steps(&self.dynamics_weights, d * d, 2),
+            transition_cov: steps(&self.dynamics_cov, d * d, 2),
+            emission: steps(&self.emissions_weights, m * d, 2),
+            emission_cov: if self.diagonal_emissions_cov {
+                Noise::Diagonal(steps(&self.emissions_cov, m, 1))
+            } else {
+                Noise::Full(steps(&self.emissions_cov, m * m, 2))
+            },
+        }
+    }
+
+    /// b_t + B_t u_t and d_t + D_t u_t of one sequence.
+    pub fn offsets<'a>(&'a self, sequence: Sequence<'a>) -> Offsets<'a> {
+        let (d, m) = (self.state_dim(), self.emission_dim());
+        Offsets {
+            transition: offset(&self.dynamics_bias, &self.dynamics_input_weights, d, sequence),
+            emission: offset(&self.emissions_bias, &self.emissions_input_weights, m, sequence),
+            emissions: sequence.emissions,
+        }
+    }
+
+    /// Checks shapes, values and that the data fit.
+    ///
+    /// # Errors
+    /// What does not fit, by its name.
+    pub fn check(&self, data: &Dataset<'_>) -> Result<()> {
+        self.check_params()?;
+        if data.width() != self.emission_dim() {
+            return Err(Error::argument(
+                "emissions",
+                format!("{} columns", data.width()),
+                format!("{} (emission_dim)", self.emission_dim()),
+            ));
+        }
+        if data.input_dim() != self.input_dim() && self.input_dim() > 0 {
+            return Err(Error::argument(
+                "inputs",
+                format!("dimension {}", data.input_dim()),
+                format!("dimension {}", self.input_dim()),
+            ));
+        }
+        let longest = data.lengths().max().unwrap_or(0);
+        for (name, value, rank) in self.per_step_arrays() {
+            if value.shape().len() > rank && value.shape()[0] < longest {
+                return Err(Error::argument(
+                    name,
+                    format!("{} steps", value.shape()[0]),
+                    format!("at least {longest}, as many as the longest sequence has"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks shapes, finiteness, and that covariances are symmetric and positive semi-definite.
+    ///
+    /// # Errors
+    /// What does not fit, by its name.
+    pub fn check_params(&self) -> Result<()> {
+        let (d, m, u) = (self.state_dim(), self.emission_dim(), self.input_dim());
+        if d == 0 || m == 0 {
+            return Err(Error::argument(
+                "params",
+                format!("state dimension {d}, emission dimension {m}"),
+                "at least 1",
+            ));
+        }
+        shape("initial.mean", &self.initial_mean, &[d], false)?;
+        covariance("initial.cov", &self.initial_cov, d, false)?;
+        if let Some(diffuse) = &self.initial_diffuse {
+            covariance("initial.diffuse", diffuse, d, false)?;
+        }
+        shape("dynamics.weights", &self.dynamics_weights, &[d, d], true)?;
+        covariance("dynamics.cov", &self.dynamics_cov, d, true)?;
+        shape("emissions.weights", &self.emissions_weights, &[m, d], true)?;
+        if self.diagonal_emissions_cov {
+            shape("emissions.cov", &self.emissions_cov, &[m], true)?;
+            if let Some(bad) = self.emissions_cov.values().iter().find(|r| **r < 0.0) {
+                return Err(Error::argument("emissions.cov", bad, "variances of at least 0"));
+            }
+        } else {
+            covariance("emissions.cov", &self.emissions_cov, m, true)?;
+        }
+        let optional = [
+            ("dynamics.bias", &self.dynamics_bias, vec![d]),
+            ("dynamics.input_weights", &self.dynamics_input_weights, vec![d, u]),
+            ("emissions.bias", &self.emissions_bias, vec![m]),
+            ("emissions.input_weights", &self.emissions_input_weights, vec![m, u]),
+        ];
+        for (name, value, expected) in optional {
+            value.as_ref().map_or(Ok(()), |value| shape(name, value, &expected, true))?;
+        }
+        Ok(())
+    }
+
+    /// Arrays that may have one entry per step, with the rank of one entry.
+    fn per_step_arrays(&self) -> impl Iterator<Item = (&'static str, &Array, usize)> {
+        let cov_rank = if self.diagonal_emissions_cov { 1 } else { 2 };
+        let optional = [
+            ("dynamics.bias", &self.dynamics_bias, 1),
+            ("dynamics.input_weights", &self.dynamics_input_weights, 2),
+            ("emissions.bias", &self.emissions_bias, 1),
+            ("emissions.input_weights", &self.emissions_input_weights, 2),
+        ];
+        [
+            ("dynamics.weights", &self.dynamics_weights, 2),
+            ("dynamics.cov", &self.dynamics_cov, 2),
+            ("emissions.weights", &self.emissions_weights, 2),
+            ("emissions.cov", &self.emissions_cov, cov_rank),
+        ]
+        .into_iter()
+        .chain(optional.into_iter().filter_map(|(name, value, rank)| Some((name, value.as_ref()?, rank))))
+    }
+}
+
+/// The offsets of one sequence, computed or borrowed; [`Offsets::series`] is what the engines see.
+#[derive(Clone, Debug)]
+pub struct Offsets<'a> {
+    transition: Offset<'a>,
+    emission: Offset<'a>,
+    emissions: &'a [f64],
+}
+
+impl Offsets<'_> {
+    /// The series with these offsets.
+    pub fn series(&self) -> Series<'_> {
+        Series {
+            emissions: self.emissions,
+            transition_offset: self.transition.steps(),
+            emission_offset: self.emission.steps(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Offset<'a> {
+    None,
+    Bias(Steps<'a>),
+    Computed { values: Vec<f64>, len: usize },
+}
+
+impl Offset<'_> {
+    fn steps(&self) -> Option<Steps<'_>> {
+        match self {
+            Offset::None => None,
+            Offset::Bias(steps) => Some(*steps),
+            Offset::Computed { values, len } => Some(Steps::per_step(values, *len)),
+        }
+    }
+}
+
+/// bias_t + weights_t u_t for every step.
+fn offset<'a>(
+    bias: &'a Option<Array>,
+    weights: &'a Option<Array>,
+    len: usize,
+    sequence: Sequence<'a>,
+) -> Offset<'a> {
+    let bias = bias.as_ref().map(|b| steps(b, len, 1));
+    let weights = match weights {
+        Some(w) if sequence.input_dim > 0 && !w.values().is_empty() => {
+            steps(w, len * sequence.input_dim, 2)
+        }
+        _ => return bias.map_or(Offset::None, Offset::Bias),
+    };
+    let mut values = vec![0.0; sequence.num_steps() * len];
+    for (t, row) in values.chunks_exact_mut(len).enumerate() {
+        if let Some(bias) = &bias {
+            row.copy_from_slice(bias.at(t));
+        }
+        let u = sequence.input(t);
+        for (x, w) in row.iter_mut().zip(weights.at(t).chunks_exact(u.len())) {
+            *x += w.iter().zip(u).map(|(w, u)| w * u).sum::<f64>();
+        }
+    }
+    Offset::Computed { values, len }
+}
+
+/// An array as steps: one entry per step where it has an axis more than an entry.
+fn steps(array: &Array, len: usize, rank: usize) -> Steps<'_> {
+    if array.shape().len() > rank {
+        Steps::per_step(array.values(), len)
+    } else {
+        Steps::fixed(array.values())
+    }
+}
+
+fn shape(name: &str, value: &Array, expected: &[usize], may_vary: bool) -> Result<()> {
+    let fits = value.shape() == expected
+        || may_vary && value.shape().len() == expected.len() + 1 && value.shape()[1..] == *expected;
+    if !fits {
+        let or = if may_vary { format!(" or [T, {expected:?}]") } else { String::new() };
+        return Err(Error::argument(
+            format!("params.{name}"),
+            format!("shape {:?}", value.shape()),
+            format!("{expected:?}{or}"),
+        ));
+    }
+    match value.values().iter().find(|x| !x.is_finite()) {
+        Some(bad) => Err(Error::argument(format!("params.{name}"), bad, "finite numbers")),
+        None => Ok(()),
+    }
+}
+
+/// Checks square matrices for symmetry and non-negative pivots (to rounding).
+fn covariance(name: &str, value: &Array, n: usize, may_vary: bool) -> Result<()> {
+    shape(name, value, &[n, n], may_vary)?;
+    for (index, block) in value.values().chunks_exact(n * n).enumerate() {
+        let scale = (0..n).map(|i| block[i * n + i].abs()).fold(0.0, f64::max);
+        for i in 0..n {
+            for j in 0..i {
+                if (block[i * n + j] - block[j * n + i]).abs() > 1e-8 * scale {
+                    let found = format!(
+                        "matrix {index} with entries {} and {}",
+                        block[i * n + j],
+                        block[j * n + i]
+                    );
+                    return Err(Error::argument(format!("params.{name}"), found, "a symmetric matrix"));
+                }
+            }
+        }
+        if let Some(pivot) = statewise_kernels::linalg::negative_pivot(block, n) {
+            return Err(Error::argument(
+                format!("params.{name}"),
+                format!("matrix {index} with pivot {pivot:.3e}"),
+                "a positive semi-definite matrix",
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl Error {
+    /// Turns an engine's error into one that names the sequence.
+    pub(crate) fn in_series(sequence: usize) -> impl Fn(GaussianError) -> Self {
+        move |source| Error::Gaussian { sequence, source }
+    }
+}
