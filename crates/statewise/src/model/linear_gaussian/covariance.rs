@@ -105,7 +105,7 @@ impl Precision {
         }
         let r = noisy.len();
         let mut chol: Vec<f64> =
-            noisy.iter().flat_map(|i| noisy.iter().map(|j| values[i * n + j])).collect();
+            noisy.iter().flat_map(|i| noisy.iter().map(move |j| values[i * n + j])).collect();
         cholesky(&mut chol, r).ok()?;
         let mut inverse = vec![0.0; r * r];
         inverse_chol(&chol, r, &mut inverse);
