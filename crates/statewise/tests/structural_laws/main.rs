@@ -1,0 +1,8 @@
+//! Laws of structural time series, each on a corpus of specifications.
+
+mod blocks;
+mod constraints;
+mod corpus;
+mod discretisation;
+mod gradients;
+mod specs;
