@@ -4,5 +4,6 @@ mod blocks;
 mod constraints;
 mod corpus;
 mod discretisation;
+mod goldens;
 mod gradients;
 mod specs;
