@@ -225,7 +225,8 @@ pub(crate) fn length(argument: &'static str, found: usize, expected: usize) -> R
     if found == expected { Ok(()) } else { Err(GaussianError::Shape { argument, found, expected }) }
 }
 
-fn steps(
+/// Checks the length of a per-step array.
+pub(crate) fn steps(
     argument: &'static str,
     steps: &Steps<'_>,
     expected: usize,

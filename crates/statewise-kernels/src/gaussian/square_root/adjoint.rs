@@ -38,7 +38,7 @@ pub fn square_root_gradient(
     gradient: &mut Gradient<'_>,
 ) -> Result<SquareRootReport, GaussianError> {
     let (d, num_steps) = (system.state_dim, series.num_steps(system));
-    let SquareRootWorkspace { step, pass, backward } = workspace;
+    let SquareRootWorkspace { step, pass, backward, .. } = workspace;
     let mut stepper = Stepper::new(system, series, step)?;
     gradient.check(system, num_steps)?;
     let report = forward(&mut stepper, pass, &mut SquareRootFiltered::default(), true)?;

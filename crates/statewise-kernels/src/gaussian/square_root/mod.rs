@@ -10,14 +10,17 @@
 
 mod adjoint;
 mod filter;
+mod inputs;
 pub(super) mod kernels;
 mod outputs;
 mod smoother;
 pub(super) mod steps;
+mod two_filter;
 mod workspace;
 
 pub use adjoint::square_root_gradient;
 pub use filter::square_root_filter;
 pub use outputs::{Estimates, SquareRootFiltered, SquareRootReport, SquareRootSmoothed};
 pub use smoother::square_root_smoother;
+pub use two_filter::two_filter_smoother;
 pub use workspace::SquareRootWorkspace;

@@ -36,7 +36,7 @@ pub fn square_root_smoother(
     if let Some(covs) = &lag_one_covs {
         length("lag_one_covs", covs.len(), num_steps.saturating_sub(1) * d * d)?;
     }
-    let SquareRootWorkspace { step, pass, backward } = workspace;
+    let SquareRootWorkspace { step, pass, backward, .. } = workspace;
     let mut stepper = Stepper::new(system, series, step)?;
     let report = forward(&mut stepper, pass, &mut SquareRootFiltered { filtered, predicted }, true)?;
     let mut past = Backward::new(backward, d);

@@ -1,8 +1,9 @@
 //! Predict and update of a belief N(m, L Lᵀ), with what the backward sweeps need of a step.
 
 use super::super::{GaussianError, Noise, Series, System, length};
+use super::inputs::factor;
 use super::kernels::{for_dim, predict_root, update_root};
-use crate::linalg::{Stacked, semidefinite_cholesky, triangularise};
+use crate::linalg::{Stacked, triangularise};
 
 const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;
 
@@ -21,14 +22,14 @@ pub(super) struct Updated {
 #[derive(Clone, Debug, Default)]
 pub(super) struct StepBuffers {
     /// Aᵀ.
-    transition: Vec<f64>,
+    pub(super) transition: Vec<f64>,
     /// L_Q, and whether a state has no noise of its own.
-    noise: Vec<f64>,
-    noise_free: bool,
+    pub(super) noise: Vec<f64>,
+    pub(super) noise_free: bool,
     /// L_R of all entries, row-major, where R is full and the same at all steps.
-    emission_noise: Vec<f64>,
+    pub(super) emission_noise: Vec<f64>,
     /// R of the observed entries.
-    gathered: Vec<f64>,
+    pub(super) gathered: Vec<f64>,
     /// The observed entries that are not determined by those before them.
     pub(super) observed: Vec<usize>,
     /// H of the observed entries, shape \[m, D\].
@@ -90,6 +91,7 @@ impl<'a> Stepper<'a> {
         b.floors.resize(d.max(m), 0.0);
         b.norms.resize(d, 0.0);
         b.scratch.resize((2 * d + m) + 2 * (d + m) + d, 0.0);
+        b.observed.clear();
         b.observed.reserve(m);
         let mut stepper = Stepper { system, series, buffers };
         if system.transition.is_fixed() {
@@ -296,77 +298,11 @@ impl<'a> Stepper<'a> {
         let sizes = Stacked { bottom: if identity { d } else { 0 }, ..sizes };
         triangularise(sizes, state, theta, &[], &mut b.scratch);
     }
-
-    fn load_transition(&mut self, t: usize) {
-        transpose(self.system.transition.at(t), self.system.state_dim, &mut self.buffers.transition);
-    }
-
-    fn load_transition_cov(&mut self, t: usize) -> Result<(), GaussianError> {
-        let d = self.system.state_dim;
-        let b = &mut *self.buffers;
-        let lower = &mut b.predicted[..d * d];
-        lower.copy_from_slice(self.system.transition_cov.at(t));
-        b.noise_free = factor("transition_cov", t, lower, d)? < d;
-        transpose(lower, d, &mut b.noise);
-        Ok(())
-    }
-
-    /// Lists the observed entries and gathers their rows of H.
-    fn load_observed(&mut self, t: usize) {
-        let (d, m) = (self.system.state_dim, self.system.emission_dim);
-        let b = &mut *self.buffers;
-        b.observed.clear();
-        let y = &self.series.emissions[t * m..(t + 1) * m];
-        b.observed.extend((0..m).filter(|j| !y[*j].is_nan()));
-        let emission = self.system.emission.at(t);
-        for (j, row) in b.observed.iter().zip(b.emission.chunks_exact_mut(d)) {
-            row.copy_from_slice(&emission[j * d..(j + 1) * d]);
-        }
-    }
-
-    /// Writes L_R of the observed entries into the last columns of `innovation`; whether one is noise-free.
-    fn load_emission_noise(&mut self, t: usize) -> Result<bool, GaussianError> {
-        let (d, all) = (self.system.state_dim, self.system.emission_dim);
-        let b = &mut *self.buffers;
-        let m = b.observed.len();
-        let out = &mut b.innovation[d * m..(d + m) * m];
-        match self.system.emission_cov {
-            Noise::Diagonal(variances) => {
-                out.fill(0.0);
-                for (i, j) in b.observed.iter().enumerate() {
-                    let variance = variances.at(t)[*j];
-                    if !(variance >= 0.0 && variance.is_finite()) {
-                        return Err(indefinite("emission_cov", t, variance));
-                    }
-                    out[i * m + i] = variance.sqrt();
-                }
-            }
-            Noise::Full(cov) if cov.is_fixed() && m == all => transpose(&b.emission_noise, m, out),
-            Noise::Full(cov) => {
-                let lower = &mut b.gathered[..m * m];
-                for (row, i) in lower.chunks_exact_mut(m).zip(&b.observed) {
-                    row.iter_mut().zip(&b.observed).for_each(|(x, j)| *x = cov.at(t)[i * all + j]);
-                }
-                factor("emission_cov", t, lower, m)?;
-                transpose(lower, m, out);
-            }
-        }
-        Ok((0..m).any(|i| out[i * m + i] == 0.0))
-    }
 }
 
 /// What rounding leaves of a row that a product of reflections should make zero, relative to its norm.
 fn rounding(cols: usize) -> f64 {
     4.0 * cols as f64 * f64::EPSILON
-}
-
-/// Overwrites a covariance with its lower triangular root.
-fn factor(argument: &'static str, t: usize, cov: &mut [f64], n: usize) -> Result<usize, GaussianError> {
-    semidefinite_cholesky(cov, n).map_err(|error| indefinite(argument, t, error.pivot))
-}
-
-fn indefinite(argument: &'static str, t: usize, pivot: f64) -> GaussianError {
-    GaussianError::Indefinite { argument, t, pivot }
 }
 
 /// Norms of the rows of a root by columns.

@@ -9,6 +9,7 @@ pub struct SquareRootWorkspace {
     pub(super) step: StepBuffers,
     pub(super) pass: PassBuffers,
     pub(super) backward: BackwardBuffers,
+    pub(super) two_filter: TwoFilterBuffers,
 }
 
 /// The forward pass: predicted beliefs, of one step or of all.
@@ -31,4 +32,15 @@ pub(super) struct BackwardBuffers {
     pub(super) matrices: [Vec<f64>; 6],
     pub(super) wide: [Vec<f64>; 4],
     pub(super) stacked: Vec<f64>,
+}
+
+/// The backward information filter; see there.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TwoFilterBuffers {
+    pub(super) root: Vec<f64>,
+    pub(super) data: Vec<f64>,
+    pub(super) square: Vec<f64>,
+    pub(super) smoothed_root: Vec<f64>,
+    pub(super) top: Vec<f64>,
+    pub(super) bottom: Vec<f64>,
 }
