@@ -57,8 +57,8 @@ def main() -> None:
     """Writes all goldens."""
     set_boost(0.0)
     posteriors = [posterior_golden(name, *case) for name, case in cases().items()]
-    learning = [em_golden(), em_golden(inputs=True), em_golden(conjugate=True),
-                em_golden(inputs=True, conjugate=True), em_golden(biases=False), adam_golden(), adam_golden(inputs=True)]
+    learning = [em_golden(), em_golden(inputs=True), em_golden(biases=False), em_golden(conjugate=True),
+                em_golden(inputs=True, conjugate=True), adam_golden(), adam_golden(inputs=True)]
     parts = {"posteriors": posteriors, "learning": learning, "predictions": [predictions_golden()]}
     blocks = [f'"{key}": [\n' + ",\n".join(json.dumps(plain(golden)) for golden in goldens) + "\n]"
               for key, goldens in parts.items()]

@@ -1,8 +1,10 @@
 //! The information form, two filters and block-tridiagonal Gaussians against dense elimination.
 
-mod gaussian_forms;
+mod gaussian_common;
+mod gaussian_records;
 
-use gaussian_forms::*;
+use gaussian_common::{assert_close, series, steps, system};
+use gaussian_records::*;
 use statewise_kernels::gaussian::*;
 use statewise_kernels::linalg::{cholesky, inverse_chol};
 use statewise_testkit::*;
@@ -51,7 +53,7 @@ impl Precisions {
     }
 
     fn view<'a>(&'a self, problem: &'a GaussianProblem) -> (InformationSystem<'a>, Series<'a>) {
-        let (system, series) = view(problem);
+        let (system, series) = (system(problem), series(problem));
         let noise = steps(&self.emission);
         let system = InformationSystem {
             state_dim: system.state_dim,
@@ -106,9 +108,14 @@ fn information_form_equals_dense_elimination() {
         let got = smooth(&system, &series, &mut ws).unwrap_or_else(|e| panic!("{}: {e}", problem.name));
         // NUMERICS: Λ = 1e12 in one direction, 1 in another: to invert it loses twelve digits.
         let tolerance = if problem.name.contains("1e-12") { 1e-4 } else { 1e-10 };
-        let name = |what: &str| format!("{}: {what}", problem.name);
         let evidence = if tolerance > 1e-9 { 1e-7 } else { 1e-11 };
-        assert_close(&name("evidence"), &[got.report.marginal_loglik], &[want.marginal_loglik], evidence);
+        assert_close(
+            &problem.name,
+            "evidence",
+            &[got.report.marginal_loglik],
+            &[want.marginal_loglik],
+            evidence,
+        );
         assert_eq!(got.report.flat_directions, 0, "{}", problem.name);
         for (what, got, means, covs) in [
             ("filtered", &got.filtered, &want.filtered_means, &want.filtered_covs),
@@ -116,9 +123,9 @@ fn information_form_equals_dense_elimination() {
         ] {
             let (mut m, mut p) = (vec![0.0; means.len()], vec![0.0; covs.len()]);
             info_to_moment_form(&got[0], &got[1], d, &mut m, &mut p).unwrap();
-            assert_close(&name(&format!("{what} means")), &m, means, tolerance);
-            assert_close(&name(&format!("{what} covs")), &p, covs, tolerance);
-            assert_close(&name(&format!("{what} means carried")), &got[2], means, evidence);
+            assert_close(&problem.name, &format!("{what} means"), &m, means, tolerance);
+            assert_close(&problem.name, &format!("{what} covs"), &p, covs, tolerance);
+            assert_close(&problem.name, &format!("{what} means carried"), &got[2], means, evidence);
         }
         seen += 1;
     }
@@ -157,14 +164,13 @@ fn a_flat_prior_gives_the_diffuse_likelihood() {
         }
         let (system, series) = precisions.view(&problem);
         let got = smooth(&system, &series, &mut ws).unwrap();
-        let name = |what: &str| format!("{}: {what}", problem.name);
         assert_eq!(got.report.flat_directions, 0, "{}", problem.name);
         let evidence = got.report.marginal_loglik - constant;
-        assert_close(&name("evidence"), &[evidence], &[want.marginal_loglik], 1e-11);
+        assert_close(&problem.name, "evidence", &[evidence], &[want.marginal_loglik], 1e-11);
         let [mut m, mut p] = [vec![0.0; got.smoothed[0].len()], vec![0.0; got.smoothed[1].len()]];
         info_to_moment_form(&got.smoothed[0], &got.smoothed[1], d, &mut m, &mut p).unwrap();
-        assert_close(&name("smoothed means"), &m, &want.smoothed_means, 1e-10);
-        assert_close(&name("smoothed covs"), &p, &want.smoothed_covs, 1e-10);
+        assert_close(&problem.name, "smoothed means", &m, &want.smoothed_means, 1e-10);
+        assert_close(&problem.name, "smoothed covs", &p, &want.smoothed_covs, 1e-10);
         seen += 1;
     }
     assert!(seen >= 5, "{seen} problems");
@@ -192,7 +198,13 @@ fn directions_that_nothing_sees_stay_flat_and_are_counted() {
     let precisions = Precisions { initial: vec![0.0], ..Precisions::of(&alone).unwrap() };
     let (system, series) = precisions.view(&alone);
     let want = smooth(&system, &series, &mut InformationWorkspace::default()).unwrap();
-    assert_close("evidence", &[got.report.marginal_loglik], &[want.report.marginal_loglik], 1e-13);
+    assert_close(
+        "record",
+        "evidence",
+        &[got.report.marginal_loglik],
+        &[want.report.marginal_loglik],
+        1e-13,
+    );
     let error = info_to_moment_form(&got.smoothed[0], &got.smoothed[1], 2, &mut [0.0; 10], &mut [0.0; 20]);
     assert!(matches!(error, Err(GaussianError::Indefinite { argument: "precisions", t: 0, .. })));
 }
@@ -205,13 +217,13 @@ fn golden_records_of_dynamax() {
     let (system, series) = precisions.view(&problem);
     let got = smooth(&system, &series, &mut ws).unwrap();
     // NUMERICS: ten printed digits, and 1e-9 that Dynamax adds to what it inverts.
-    assert_close("loglik", &[got.report.marginal_loglik], &[-41.18025598], 1e-8);
-    assert_close("eta", &got.filtered[0][38..], &[-3.97544711, -5.558444313], 1e-8);
+    assert_close("record", "loglik", &[got.report.marginal_loglik], &[-41.18025598], 1e-8);
+    assert_close("record", "eta", &got.filtered[0][38..], &[-3.97544711, -5.558444313], 1e-8);
     let precision = [4.689644953, 0.4097664436, 0.4097664436, 7.597242455];
-    assert_close("precision", &got.filtered[1][76..], &precision, 1e-8);
-    assert_close("smoothed eta", &got.smoothed[0][..2], &[-1.347674254, 3.398714197], 1e-8);
+    assert_close("record", "precision", &got.filtered[1][76..], &precision, 1e-8);
+    assert_close("record", "smoothed eta", &got.smoothed[0][..2], &[-1.347674254, 3.398714197], 1e-8);
     let precision = [5.092202886, 0.07545258453, 0.07545258453, 5.487738609];
-    assert_close("smoothed precision", &got.smoothed[1][..4], &precision, 1e-8);
+    assert_close("record", "smoothed precision", &got.smoothed[1][..4], &precision, 1e-8);
 }
 
 /// Dynamax's regression test of the information form: constant weights, Q⁻¹ = 1e32.
@@ -228,21 +240,21 @@ fn recursive_least_squares_with_an_enormous_precision_is_least_squares() {
     // Λ = 0.1 I + Xᵀ X with X = (1, x), η = Xᵀ y, both in closed form.
     let (n, sum, squares) = (21.0, 210.0, 2870.0);
     let want = [0.1 + n, sum, sum, 0.1 + squares];
-    assert_close("precision", &got.filtered[1][80..], &want, 1e-14);
-    assert_close("smoothed precision", &got.smoothed[1][..4], &want, 1e-14);
+    assert_close("record", "precision", &got.filtered[1][80..], &want, 1e-14);
+    assert_close("record", "smoothed precision", &got.smoothed[1][..4], &want, 1e-14);
     let y = &problem.emissions;
     let etas = [y.iter().sum::<f64>(), y.iter().enumerate().map(|(x, y)| x as f64 * y).sum()];
-    assert_close("eta", &got.filtered[0][40..], &etas, 1e-13);
-    assert_close("smoothed eta", &got.smoothed[0][..2], &etas, 1e-13);
+    assert_close("record", "eta", &got.filtered[0][40..], &etas, 1e-13);
+    assert_close("record", "smoothed eta", &got.smoothed[0][..2], &etas, 1e-13);
     let mean = [-5.855674492, 0.662756818];
-    assert_close("mean", &got.filtered[2][40..], &mean, 1e-9);
+    assert_close("record", "mean", &got.filtered[2][40..], &mean, 1e-9);
 }
 
 #[test]
 fn two_filters_equal_one_smoother() {
     let (mut ws, mut refused) = (SquareRootWorkspace::default(), Vec::new());
     for problem in gaussian_corpus() {
-        let (system, series) = view(&problem);
+        let (system, series) = (system(&problem), series(&problem));
         let (n, d) = (problem.num_steps, problem.state_dim);
         let [mut means, mut covs] = [vec![0.0; n * d], vec![0.0; n * d * d]];
         let out = Estimates { means: Some(&mut means), covs: Some(&mut covs), ..Default::default() };
@@ -255,15 +267,15 @@ fn two_filters_equal_one_smoother() {
             Ok(report) => {
                 let want = joint_gaussian(&problem);
                 let tolerance = if problem.name.contains("1e-12") { 1e-8 } else { 1e-11 };
-                let name = |what: &str| format!("{}: {what}", problem.name);
                 assert_close(
-                    &name("evidence"),
+                    &problem.name,
+                    "evidence",
                     &[report.marginal_loglik],
                     &[want.marginal_loglik],
                     tolerance,
                 );
-                assert_close(&name("means"), &means, &want.smoothed_means, tolerance);
-                assert_close(&name("covs"), &covs, &want.smoothed_covs, tolerance);
+                assert_close(&problem.name, "means", &means, &want.smoothed_means, tolerance);
+                assert_close(&problem.name, "covs", &covs, &want.smoothed_covs, tolerance);
             }
         }
     }
@@ -321,7 +333,7 @@ fn a_block_tridiagonal_gaussian_is_the_smoother() {
                 }
             }
             let r = precisions.emission.at(t);
-            let r = if problem.diagonal_noise { gaussian_forms::diagonal(r) } else { r.to_vec() };
+            let r = if problem.diagonal_noise { gaussian_records::diagonal(r) } else { r.to_vec() };
             let h = problem.emission.at(t);
             let y = &problem.emissions[t * m..(t + 1) * m];
             let v: Vec<f64> = y.iter().zip(problem.emission_offset.at(t)).map(|(y, d)| y - d).collect();
@@ -348,16 +360,15 @@ fn a_block_tridiagonal_gaussian_is_the_smoother() {
         let log_z = block_tridiagonal_expectations(&gaussian, &mut ws, out).unwrap();
         assert_eq!(log_z, block_tridiagonal_log_normalizer(&gaussian, &mut ws).unwrap());
         let want = joint_gaussian(&problem);
-        let name = |what: &str| format!("{}: {what}", problem.name);
         // NUMERICS: quadratic forms that are not centred cancel two or three digits.
-        assert_close(&name("evidence"), &[log_z + constant], &[want.marginal_loglik], 1e-10);
-        assert_close(&name("means"), &means, &want.smoothed_means, 1e-10);
-        assert_close(&name("covs"), &covs, &want.smoothed_covs, 1e-10);
+        assert_close(&problem.name, "evidence", &[log_z + constant], &[want.marginal_loglik], 1e-10);
+        assert_close(&problem.name, "means", &means, &want.smoothed_means, 1e-10);
+        assert_close(&problem.name, "covs", &covs, &want.smoothed_covs, 1e-10);
         let transposed: Vec<f64> = cross
             .chunks(d * d)
             .flat_map(|c| (0..d * d).map(|ij| c[ij % d * d + ij / d]).collect::<Vec<_>>())
             .collect();
-        assert_close(&name("cross covs"), &transposed, &want.lag_one_covs, 1e-10);
+        assert_close(&problem.name, "cross covs", &transposed, &want.lag_one_covs, 1e-10);
         for t in 0..n {
             for ij in 0..d * d {
                 let (i, j) = (ij / d, ij % d);
@@ -385,7 +396,7 @@ fn a_second_call_allocates_nothing() {
         let problem = random_gaussian_problem(d, m, 40, GaussianShape { per_step, ..shape }, 3);
         let precisions = Precisions::of(&problem).unwrap();
         let (system, series) = precisions.view(&problem);
-        let (moments, _) = view(&problem);
+        let moments = gaussian_common::system(&problem);
         let mut ws = InformationWorkspace::default();
         let mut roots = SquareRootWorkspace::default();
         let mut block = BlockTridiagonalWorkspace::default();

@@ -1,8 +1,10 @@
 //! The square-root engines against dense elimination, and where conditioning is worst.
 
-mod gaussian_forms;
+mod gaussian_common;
+mod gaussian_records;
 
-use gaussian_forms::*;
+use gaussian_common::{assert_close, series, system};
+use gaussian_records::*;
 use statewise_kernels::gaussian::*;
 use statewise_testkit::*;
 
@@ -18,7 +20,7 @@ struct Outputs {
 }
 
 fn smooth(problem: &GaussianProblem, ws: &mut SquareRootWorkspace) -> Result<Outputs, GaussianError> {
-    let (system, series) = view(problem);
+    let (system, series) = (system(problem), series(problem));
     let (n, d) = (problem.num_steps, problem.state_dim);
     let empty = || [vec![0.0; n * d], vec![0.0; n * d * d], vec![0.0; n * d * d]];
     let mut moments = [empty(), empty(), empty()];
@@ -41,16 +43,21 @@ fn filter_and_smoother_equal_dense_elimination() {
         let got = smooth(&problem, &mut ws).unwrap_or_else(|e| panic!("{}: {e}", problem.name));
         // NUMERICS: with R = 1e-12 beside R = 1 the mean itself is known to about 1e-16/1e-6 of its scale.
         let tolerance = if problem.name.contains("1e-12") { 1e-8 } else { 1e-11 };
-        let name = |what: &str| format!("{}: {what}", problem.name);
-        assert_close(&name("evidence"), &[got.report.marginal_loglik], &[want.marginal_loglik], tolerance);
+        assert_close(
+            &problem.name,
+            "evidence",
+            &[got.report.marginal_loglik],
+            &[want.marginal_loglik],
+            tolerance,
+        );
         let [smoothed, filtered, predicted] = &got.moments;
-        assert_close(&name("predicted means"), &predicted[0], &want.predicted_means, tolerance);
-        assert_close(&name("predicted covs"), &predicted[1], &want.predicted_covs, tolerance);
-        assert_close(&name("filtered means"), &filtered[0], &want.filtered_means, tolerance);
-        assert_close(&name("filtered covs"), &filtered[1], &want.filtered_covs, tolerance);
-        assert_close(&name("smoothed means"), &smoothed[0], &want.smoothed_means, tolerance);
-        assert_close(&name("smoothed covs"), &smoothed[1], &want.smoothed_covs, tolerance);
-        assert_close(&name("lag-one covs"), &got.lag_one_covs, &want.lag_one_covs, tolerance);
+        assert_close(&problem.name, "predicted means", &predicted[0], &want.predicted_means, tolerance);
+        assert_close(&problem.name, "predicted covs", &predicted[1], &want.predicted_covs, tolerance);
+        assert_close(&problem.name, "filtered means", &filtered[0], &want.filtered_means, tolerance);
+        assert_close(&problem.name, "filtered covs", &filtered[1], &want.filtered_covs, tolerance);
+        assert_close(&problem.name, "smoothed means", &smoothed[0], &want.smoothed_means, tolerance);
+        assert_close(&problem.name, "smoothed covs", &smoothed[1], &want.smoothed_covs, tolerance);
+        assert_close(&problem.name, "lag-one covs", &got.lag_one_covs, &want.lag_one_covs, tolerance);
     }
 }
 
@@ -79,7 +86,7 @@ fn factors_are_lower_triangular_roots_of_symmetric_covariances() {
 fn the_filter_alone_equals_the_smoothers_forward_pass() {
     let mut ws = SquareRootWorkspace::default();
     for problem in gaussian_corpus() {
-        let (system, series) = view(&problem);
+        let (system, series) = (system(&problem), series(&problem));
         let want = smooth(&problem, &mut ws).unwrap();
         let mut means = vec![0.0; want.moments[1][0].len()];
         let filtered = Estimates { means: Some(&mut means), ..Default::default() };
@@ -126,11 +133,17 @@ fn a_duplicate_noise_free_sensor_changes_nothing() {
     let mut ws = SquareRootWorkspace::default();
     let (got, want) = (smooth(&twice, &mut ws).unwrap(), smooth(&once, &mut ws).unwrap());
     assert_eq!(got.report.rank_lost, 8);
-    assert_close("evidence", &[got.report.marginal_loglik], &[want.report.marginal_loglik], 1e-12);
+    assert_close(
+        "record",
+        "evidence",
+        &[got.report.marginal_loglik],
+        &[want.report.marginal_loglik],
+        1e-12,
+    );
     for (got, want) in got.moments.as_flattened().iter().zip(want.moments.as_flattened()) {
-        assert_close("moments", got, want, 1e-12);
+        assert_close("twice", "moments", got, want, 1e-12);
     }
-    assert_close("lag-one covs", &got.lag_one_covs, &want.lag_one_covs, 1e-12);
+    assert_close("twice", "lag-one covs", &got.lag_one_covs, &want.lag_one_covs, 1e-12);
 }
 
 #[test]
@@ -138,13 +151,26 @@ fn golden_records_of_dynamax() {
     let mut ws = SquareRootWorkspace::default();
     // NUMERICS: Dynamax adds 1e-9 to what it inverts: 1e-7 where Q = 1e-3, 1e-8 where Q = 0.1.
     let got = smooth(&tracking(), &mut ws).unwrap();
-    assert_close("loglik", &[got.report.marginal_loglik], &[-42.76509674], 1e-9);
+    assert_close("record", "loglik", &[got.report.marginal_loglik], &[-42.76509674], 1e-9);
     let last = &got.moments[1][0][14 * 4..];
-    assert_close("filtered", last, &[7.880994652, 9.399301475, -0.07239059094, -0.08310190752], 1e-9);
+    assert_close(
+        "record",
+        "filtered",
+        last,
+        &[7.880994652, 9.399301475, -0.07239059094, -0.08310190752],
+        1e-9,
+    );
     let first = &got.moments[0][0][..4];
-    assert_close("smoothed", first, &[8.171817421, 10.29695788, 0.05639172228, -0.03442358795], 1e-7);
+    assert_close(
+        "record",
+        "smoothed",
+        first,
+        &[8.171817421, 10.29695788, 0.05639172228, -0.03442358795],
+        1e-7,
+    );
     let covs = &got.moments[0][1];
     assert_close(
+        "record",
         "cov",
         &[covs[0], covs[2], covs[10]],
         &[0.07165644659, -0.008808534715, 0.004669575007],
@@ -154,14 +180,20 @@ fn golden_records_of_dynamax() {
     let means = &got.moments[0][0];
     let cross: Vec<f64> =
         (0..16).map(|ij| got.lag_one_covs[ij] + means[ij / 4] * means[4 + ij % 4]).collect();
-    assert_close("cross", &cross[..4], &[67.31341772, 83.88207829, 0.3636692267, -0.3026380541], 1e-7);
+    assert_close(
+        "record",
+        "cross",
+        &cross[..4],
+        &[67.31341772, 83.88207829, 0.3636692267, -0.3026380541],
+        1e-7,
+    );
 
     let got = smooth(&with_inputs(), &mut ws).unwrap();
-    assert_close("loglik", &[got.report.marginal_loglik], &[-41.180256], 1e-8);
-    assert_close("filtered", &got.moments[1][0][38..], &[-0.7874903669, -0.6891654728], 1e-9);
-    assert_close("smoothed", &got.moments[0][0][..2], &[-0.273887032, 0.6230944875], 1e-8);
+    assert_close("record", "loglik", &[got.report.marginal_loglik], &[-41.180256], 1e-8);
+    assert_close("record", "filtered", &got.moments[1][0][38..], &[-0.7874903669, -0.6891654728], 1e-9);
+    assert_close("record", "smoothed", &got.moments[0][0][..2], &[-0.273887032, 0.6230944875], 1e-8);
     let cov = [0.1964186817, -0.002700620867, -0.002700620867, 0.1822615561];
-    assert_close("smoothed cov", &got.moments[0][1][..4], &cov, 1e-8);
+    assert_close("record", "smoothed cov", &got.moments[0][1][..4], &cov, 1e-8);
 }
 
 /// P_1 = 1e12 I, R = 1e-9, a rotation that keeps what it knows and Q of rank one at 1e-16: a million steps,
@@ -183,7 +215,7 @@ fn a_million_ill_conditioned_steps_never_lose_definiteness() {
         (&[1.0, 1e-3, 0.0, 0.0, 1e-3, 1.0], &diagonal(&[1e-9; 2])),
         &y,
     );
-    let (system, series) = view(&problem);
+    let (system, series) = (system(&problem), series(&problem));
     let mut covs = vec![0.0; num_steps * d * d];
     let mut factors = vec![0.0; num_steps * d * d];
     let filtered = Estimates { covs: Some(&mut covs), chol_covs: Some(&mut factors), ..Default::default() };
@@ -237,7 +269,7 @@ fn a_second_call_allocates_nothing() {
     for (d, m) in [(1, 1), (4, 2), (5, 3), (9, 4), (2, 5)] {
         let shape = GaussianShape { missing: 0.2, offsets: true, ..Default::default() };
         let problem = random_gaussian_problem(d, m, 50, shape, 3);
-        let (system, series) = view(&problem);
+        let (system, series) = (system(&problem), series(&problem));
         let mut ws = SquareRootWorkspace::default();
         let [mut means, mut covs, mut roots, mut lag, mut dy] = [
             vec![0.0; 50 * d],
@@ -246,14 +278,15 @@ fn a_second_call_allocates_nothing() {
             vec![0.0; 49 * d * d],
             vec![0.0; 50 * m],
         ];
+        let mut gradient = SystemGradient::zeros(&system);
         let mut all = || {
             let smoothed =
                 Estimates { means: Some(&mut means), covs: Some(&mut covs), chol_covs: Some(&mut roots) };
             let out = SquareRootSmoothed { smoothed, lag_one_covs: Some(&mut lag), ..Default::default() };
             square_root_smoother(&system, &series, &mut ws, out).unwrap();
             square_root_filter(&system, &series, &mut ws, SquareRootFiltered::default()).unwrap();
-            let mut gradient = Gradient { emissions: Some(&mut dy), ..Default::default() };
-            square_root_gradient(&system, &series, &mut ws, &mut gradient).unwrap();
+            let out = SquareRootAdjoints { emissions: Some(&mut dy), ..Default::default() };
+            square_root_gradient(&system, &series, 1.0, &mut ws, &mut gradient, out).unwrap();
         };
         all();
         assert_eq!(allocations(all), 0, "D = {d}, M = {m}");
@@ -264,7 +297,7 @@ fn a_second_call_allocates_nothing() {
 fn a_diffuse_start_and_wrong_sizes_are_refused_by_name() {
     let problem =
         random_gaussian_problem(2, 1, 4, GaussianShape::default(), 1).diffuse(&[1.0, 0.0, 0.0, 0.0]);
-    let (system, series) = view(&problem);
+    let (system, series) = (system(&problem), series(&problem));
     let mut ws = SquareRootWorkspace::default();
     let error = square_root_filter(&system, &series, &mut ws, SquareRootFiltered::default()).unwrap_err();
     assert_eq!(error, GaussianError::Shape { argument: "initial_diffuse", found: 4, expected: 0 });

@@ -1,8 +1,8 @@
 //! Gradients of the square-root engines against differences of the dense oracle.
 
-mod gaussian_forms;
+mod gaussian_common;
 
-use gaussian_forms::*;
+use gaussian_common::{assert_close, series, system};
 use statewise_kernels::gaussian::*;
 use statewise_testkit::*;
 
@@ -30,32 +30,35 @@ fn array(problem: &mut GaussianProblem, index: usize) -> &mut GaussianSteps {
 
 /// Derivatives in the layout of the problem: summed where an array is the same at all steps.
 fn gradient(problem: &GaussianProblem, ws: &mut SquareRootWorkspace) -> Derivatives {
-    let (system, series) = view(problem);
-    let mut copy = problem.clone();
-    let mut steps: [Vec<f64>; 6] = std::array::from_fn(|i| vec![0.0; array(&mut copy, i).values.len()]);
-    let mut initial_mean = vec![0.0; problem.state_dim];
-    let mut initial_cov = vec![0.0; problem.state_dim * problem.state_dim];
-    let mut emissions = vec![0.0; problem.emissions.len()];
-    let mut index = 0;
-    let [f, b, q, h, d, r] = steps.each_mut().map(|values| {
-        let array = array(&mut copy, index);
-        index += 1;
-        Some(if array.per_step { StepsMut::per_step(values, array.len) } else { StepsMut::summed(values) })
-    });
-    let mut out = Gradient {
-        initial_mean: Some(&mut initial_mean),
-        initial_cov: Some(&mut initial_cov),
-        transition: f,
-        transition_offset: b,
-        transition_cov: q,
-        emission: h,
-        emission_offset: d,
-        emission_cov: r,
+    let (system, series) = (system(problem), series(problem));
+    let (n, d, m) = (problem.num_steps, problem.state_dim, problem.emission_dim);
+    let mut shared = SystemGradient::zeros(&system);
+    let [mut smoothed, mut states, mut emissions] = [vec![0.0; n * d], vec![0.0; n * d], vec![1.0; n * m]];
+    let out = SquareRootAdjoints {
+        smoothed: Some(&mut smoothed),
+        states: Some(&mut states),
         emissions: Some(&mut emissions),
     };
-    let report = square_root_gradient(&system, &series, ws, &mut out)
+    let report = square_root_gradient(&system, &series, 1.0, ws, &mut shared, out)
         .unwrap_or_else(|e| panic!("{}: {e}", problem.name));
-    Derivatives { marginal_loglik: report.marginal_loglik, initial_mean, initial_cov, steps, emissions }
+    assert_close(&problem.name, "smoothed", &smoothed, &joint_gaussian(problem).smoothed_means, 1e-9);
+    states[..d].fill(0.0);
+    let sum = |values: &[f64], steps: &GaussianSteps| match steps.per_step {
+        true => values.to_vec(),
+        false => (0..steps.len).map(|i| values.iter().skip(i).step_by(steps.len).sum()).collect(),
+    };
+    let b = sum(&states, &problem.transition_offset);
+    let offset = sum(&emissions, &problem.emission_offset);
+    let SystemGradient { initial_mean, initial_cov, transition, transition_cov, emission, emission_cov } =
+        shared;
+    emissions.iter_mut().for_each(|u| *u = -*u);
+    Derivatives {
+        marginal_loglik: report.marginal_loglik,
+        initial_mean,
+        initial_cov,
+        steps: [transition, b, transition_cov, emission, offset, emission_cov],
+        emissions,
+    }
 }
 
 /// f'(0) by central differences of order eight; the oracle's evidence has 16 digits.
@@ -190,21 +193,28 @@ fn gradients_add_to_what_is_there_and_unread_entries_stay() {
     let mut ws = SquareRootWorkspace::default();
     let shape = GaussianShape { per_step: true, offsets: true, ..Default::default() };
     let problem = random_gaussian_problem(2, 1, 4, shape, 5);
-    let (system, series) = view(&problem);
-    let got = gradient(&problem, &mut ws);
-    assert!(got.steps[0][..4].iter().chain(&got.steps[2][..4]).all(|x| *x == 0.0), "entry 0 is not read");
-    let mut twice = vec![0.0; 4];
-    for _ in 0..2 {
-        let transition = Some(StepsMut::summed(&mut twice));
-        let mut out = Gradient { transition, ..Default::default() };
-        square_root_gradient(&system, &series, &mut ws, &mut out).unwrap();
+    let (system, series) = (system(&problem), series(&problem));
+    let once = gradient(&problem, &mut ws);
+    assert!(once.steps[0][..4].iter().chain(&once.steps[2][..4]).all(|x| *x == 0.0), "entry 0 is not read");
+    let mut total = SystemGradient::zeros(&system);
+    for weight in [2.0, 0.5] {
+        let out = SquareRootAdjoints::default();
+        square_root_gradient(&system, &series, weight, &mut ws, &mut total, out).unwrap();
     }
-    for (i, twice) in twice.iter().enumerate() {
-        let sum: f64 = got.steps[0].iter().skip(i).step_by(4).sum();
-        assert!((twice - 2.0 * sum).abs() < 1e-12 * (1.0 + sum.abs()));
+    let pairs = [
+        (&total.initial_mean, &once.initial_mean),
+        (&total.initial_cov, &once.initial_cov),
+        (&total.transition, &once.steps[0]),
+        (&total.transition_cov, &once.steps[2]),
+        (&total.emission, &once.steps[3]),
+        (&total.emission_cov, &once.steps[5]),
+    ];
+    for (total, once) in pairs {
+        let want: Vec<f64> = once.iter().map(|x| 2.5 * x).collect();
+        assert_close("2 + 1/2", "gradient", total, &want, 1e-14);
     }
-    let mut short = vec![0.0; 3];
-    let mut out = Gradient { initial_cov: Some(&mut short), ..Default::default() };
-    let error = square_root_gradient(&system, &series, &mut ws, &mut out).unwrap_err();
+    total.initial_cov.pop();
+    let out = SquareRootAdjoints::default();
+    let error = square_root_gradient(&system, &series, 1.0, &mut ws, &mut total, out).unwrap_err();
     assert_eq!(error, GaussianError::Shape { argument: "gradient initial_cov", found: 3, expected: 4 });
 }

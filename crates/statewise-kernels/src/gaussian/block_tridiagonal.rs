@@ -2,9 +2,10 @@
 //!
 //! p(x_1, …, x_T) ∝ exp(−xᵀ J x / 2 + hᵀ x),  J with blocks J_t on the diagonal and J_{t+1,t} below it.
 
+use super::GaussianError;
 use super::square_root::kernels::{multiply, multiply_columns};
 use super::square_root::steps::dot;
-use super::{GaussianError, length};
+use super::system::length;
 use crate::linalg::{cholesky, solve_lower, solve_upper_transposed};
 
 const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;

@@ -1,43 +1,7 @@
-//! What the tests of the Gaussian engines share.
-#![allow(dead_code, unreachable_pub)]
+//! Problems of the golden records of Dynamax.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
-use statewise_kernels::gaussian::{Noise, Series, Steps, System};
 use statewise_testkit::{GaussianProblem, GaussianSteps};
-
-pub fn steps(steps: &GaussianSteps) -> Steps<'_> {
-    if steps.per_step { Steps::per_step(&steps.values, steps.len) } else { Steps::fixed(&steps.values) }
-}
-
-/// The engines' view of a problem.
-pub fn view(problem: &GaussianProblem) -> (System<'_>, Series<'_>) {
-    let noise = steps(&problem.emission_cov);
-    let system = System {
-        state_dim: problem.state_dim,
-        emission_dim: problem.emission_dim,
-        initial_mean: &problem.initial_mean,
-        initial_cov: &problem.initial_cov,
-        initial_diffuse: problem.initial_diffuse.as_deref(),
-        transition: steps(&problem.transition),
-        transition_cov: steps(&problem.transition_cov),
-        emission: steps(&problem.emission),
-        emission_cov: if problem.diagonal_noise { Noise::Diagonal(noise) } else { Noise::Full(noise) },
-    };
-    let series = Series {
-        emissions: &problem.emissions,
-        transition_offset: Some(steps(&problem.transition_offset)),
-        emission_offset: Some(steps(&problem.emission_offset)),
-    };
-    (system, series)
-}
-
-/// Asserts that two arrays agree relative to their size, absolutely below one.
-pub fn assert_close(what: &str, got: &[f64], want: &[f64], tolerance: f64) {
-    assert_eq!(got.len(), want.len(), "{what}: length");
-    let scale = want.iter().fold(1.0, |max: f64, x| max.max(x.abs()));
-    for (i, (g, w)) in got.iter().zip(want).enumerate() {
-        assert!((g - w).abs() <= tolerance * scale, "{what}: entry {i}: {g:e}, expected {w:e}");
-    }
-}
 
 /// g2 of the golden records: y_t = (sin .3t + .5 cos 1.1t, cos .2t − .3 sin .9t).
 pub fn g2(num_steps: usize) -> Vec<f64> {

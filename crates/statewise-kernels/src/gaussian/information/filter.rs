@@ -2,7 +2,8 @@
 
 use super::super::square_root::kernels::{multiply, square};
 use super::super::square_root::steps::dot;
-use super::super::{GaussianError, Series, length};
+use super::super::system::length;
+use super::super::{GaussianError, Series};
 use super::steps::{HALF_LN_2PI, InformationWorkspace, Stepper, log_pivots};
 use super::system::InformationSystem;
 

@@ -1,6 +1,7 @@
 //! From natural parameters to means and covariances.
 
-use super::super::{GaussianError, length};
+use super::super::GaussianError;
+use super::super::system::length;
 use crate::linalg::{cholesky, solve_lower, solve_upper_transposed};
 
 /// Writes m_t = Λ_t⁻¹ η_t and P_t = Λ_t⁻¹ for all t.

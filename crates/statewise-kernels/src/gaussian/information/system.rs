@@ -1,7 +1,7 @@
 //! A linear Gaussian system, by precisions.
 
-use super::super::system::steps;
-use super::super::{GaussianError, Noise, Series, Steps, length};
+use super::super::system::{length, steps};
+use super::super::{GaussianError, Noise, Series, Steps};
 
 /// z_1 ~ N(m, Λ⁻¹);  z_t = A_t z_{t-1} + b_t + N(0, Q_t);  y_t = H_t z_t + d_t + N(0, R_t), with Λ, Q⁻¹ and
 /// R⁻¹ given. D is the state's dimension, M the observation's.

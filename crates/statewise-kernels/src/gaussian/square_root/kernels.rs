@@ -6,22 +6,6 @@
 use crate::linalg::{Stacked, reflect};
 use crate::math::dispatch::{fma, vectorised};
 
-/// Calls `name` compiled for the state dimension, where there is such a copy.
-macro_rules! for_dim {
-    ($dim:expr, $name:ident ( $($arg:expr),* $(,)? )) => {
-        match $dim {
-            1 => $name::<1>($($arg),*),
-            2 => $name::<2>($($arg),*),
-            3 => $name::<3>($($arg),*),
-            4 => $name::<4>($($arg),*),
-            6 => $name::<6>($($arg),*),
-            8 => $name::<8>($($arg),*),
-            _ => $name::<0>($($arg),*),
-        }
-    };
-}
-pub(super) use for_dim;
-
 vectorised! {
     /// \[A L, L_Q; I, 0\] Θ = \[L', 0; Φ_1, Φ_2\]; answers the rank of L'.
     ///

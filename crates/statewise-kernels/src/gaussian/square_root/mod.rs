@@ -18,7 +18,7 @@ pub(super) mod steps;
 mod two_filter;
 mod workspace;
 
-pub use adjoint::square_root_gradient;
+pub use adjoint::{SquareRootAdjoints, square_root_gradient};
 pub use filter::square_root_filter;
 pub use outputs::{Estimates, SquareRootFiltered, SquareRootReport, SquareRootSmoothed};
 pub use smoother::square_root_smoother;

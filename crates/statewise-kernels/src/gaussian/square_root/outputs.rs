@@ -1,6 +1,7 @@
 //! What the square-root engines write.
 
-use super::super::{GaussianError, length};
+use super::super::GaussianError;
+use super::super::system::length;
 use super::kernels::square;
 use super::steps::transpose;
 use crate::linalg::{Stacked, triangularise};

@@ -5,7 +5,8 @@
 //! the predicted x' of the next. Smoothing is that map run backward on E x = a and Cov x = W Wᵀ: factors of
 //! norm at most one, no inverse, no difference of covariances.
 
-use super::super::{GaussianError, Series, System, length};
+use super::super::system::length;
+use super::super::{GaussianError, Series, System};
 use super::filter::forward;
 use super::kernels::{multiply, multiply_columns};
 use super::outputs::{SquareRootFiltered, SquareRootReport, SquareRootSmoothed};

@@ -1,8 +1,9 @@
 //! Predict and update of a belief N(m, L Lᵀ), with what the backward sweeps need of a step.
 
-use super::super::{GaussianError, Noise, Series, System, length};
+use super::super::system::length;
+use super::super::{GaussianError, Noise, Series, System};
 use super::inputs::factor;
-use super::kernels::{for_dim, predict_root, update_root};
+use super::kernels::{predict_root, update_root};
 use crate::linalg::{Stacked, triangularise};
 
 const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;
@@ -148,7 +149,7 @@ impl<'a> Stepper<'a> {
             &[]
         };
         let moved = if identity { &mut b.moved[..] } else { &mut [] };
-        Ok(for_dim!(
+        Ok(super::super::by_dim!(
             d,
             predict_root(d, &b.transition, root, &b.noise, floors, &mut b.predicted, moved, &mut b.scratch)
         ))
@@ -206,7 +207,7 @@ impl<'a> Stepper<'a> {
         let innovation = &mut b.innovation[..(d + m) * m];
         let state = &mut b.state[..(d + m) * d];
         let theta = if identity { &mut b.identity[..(d + m) * d] } else { &mut [] };
-        let rank = for_dim!(
+        let rank = super::super::by_dim!(
             d,
             update_root(d, m, &b.emission, root, &b.floors[..m], innovation, state, theta, &mut b.scratch)
         );
