@@ -41,7 +41,7 @@ vectorised! {
         system: &System<'_>,
         gains: &Gains,
         rows: SmoothedRows<'_>,
-        scratch: &mut Vec<f64>,
+        scratch: &mut [f64],
     ) = smooth_body
 }
 
@@ -50,7 +50,7 @@ fn smooth_body<const ISA: u8, const K: usize>(
     system: &System<'_>,
     gains: &Gains,
     rows: SmoothedRows<'_>,
-    scratch: &mut Vec<f64>,
+    scratch: &mut [f64],
 ) {
     let d = if K > 0 { K } else { system.state_dim };
     let m = system.emission_dim;
