@@ -11,12 +11,14 @@
 
 mod block_tridiagonal;
 mod dense;
+mod diffuse;
 mod gains;
 mod gradient;
 mod lanes;
 mod information;
 mod means;
 mod riccati;
+mod small;
 mod smoothed_means;
 mod smoothing;
 mod square_root;
@@ -26,6 +28,7 @@ pub use block_tridiagonal::{
     BlockTridiagonal, BlockTridiagonalMoments, BlockTridiagonalWorkspace, block_tridiagonal_expectations,
     block_tridiagonal_log_normalizer,
 };
+pub use diffuse::{DiffuseGains, DiffuseSmoothing};
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
 pub use lanes::{LANES, LaneScratch, LaneSlices, advance_mean_lanes, smooth_mean_lanes};
