@@ -8,18 +8,24 @@ mod dense;
 mod gains;
 mod gradient;
 mod means;
+mod online;
 mod riccati;
+mod riccati_state;
 mod smoothed_means;
 mod smoothing;
 mod system;
+mod window;
 
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
 pub use means::{MeanRows, MeanScratch, MeanState, advance_means};
+pub use online::{OnlineKalman, OnlineKalmanState};
 pub use riccati::{Riccati, RiccatiReport};
+pub use riccati_state::RiccatiState;
 pub use smoothed_means::{SmoothedRows, smooth_means};
 pub use smoothing::Smoothing;
 pub use system::{GaussianError, Noise, Series, Steps, System};
+pub use window::{SmoothedWindow, WindowStep, smooth_window};
 
 /// Calls `f::<K>` with K the dimension of the state where it is small, else with K = 0: a kernel
 /// compiled for its size keeps matrices in registers.

@@ -236,7 +236,7 @@ pub(super) fn length(argument: &'static str, found: usize, expected: usize) -> R
     if found == expected { Ok(()) } else { Err(GaussianError::Shape { argument, found, expected }) }
 }
 
-fn steps(
+pub(super) fn steps(
     argument: &'static str,
     steps: &Steps<'_>,
     expected: usize,
