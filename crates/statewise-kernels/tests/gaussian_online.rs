@@ -145,7 +145,9 @@ fn a_restored_filter_goes_on_with_the_same_bits() {
     let (system, series) = (system(&problem), series(&problem));
     for stop in [0, 1, 37, 399] {
         let mut whole = OnlineKalman::new(&system, true).unwrap();
-        (0..stop).for_each(|t| drop(whole.step(&system, &row(&series, 2, t)).unwrap()));
+        for t in 0..stop {
+            whole.step(&system, &row(&series, 2, t)).unwrap();
+        }
         let mut second = OnlineKalman::new(&system, true).unwrap();
         second.restore(&system, &whole.state()).unwrap();
         for t in stop..400 {
@@ -184,7 +186,9 @@ fn arrays_of_another_size_and_arrays_that_end_are_errors() {
     let mut online = OnlineKalman::new(&system, true).unwrap();
     let short = online.step(&system, &Series { emissions: &[1.0], ..series });
     assert!(matches!(short, Err(GaussianError::Shape { argument: "emissions", found: 1, expected: 2 })));
-    (0..3).for_each(|t| drop(online.step(&system, &row(&series, 2, t)).unwrap()));
+    for t in 0..3 {
+        online.step(&system, &row(&series, 2, t)).unwrap();
+    }
     let end = online.step(&system, &Series::new(&[0.0, 0.0]));
     assert!(matches!(end, Err(GaussianError::Shape { argument: "transition", found: 12, expected: 16 })));
     let mut state = online.state();
