@@ -7,6 +7,7 @@
 mod dense;
 mod gains;
 mod gradient;
+mod lanes;
 mod means;
 mod online;
 mod riccati;
@@ -21,6 +22,7 @@ mod window;
 
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
+pub use lanes::{LANES, LaneScratch, LaneSlices, advance_mean_lanes, smooth_mean_lanes};
 pub use means::{MeanRows, MeanScratch, MeanState, advance_means};
 pub use online::{OnlineKalman, OnlineKalmanState};
 pub use riccati::{Riccati, RiccatiReport};

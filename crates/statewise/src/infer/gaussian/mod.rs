@@ -26,7 +26,7 @@ pub(crate) use smooth::{SmoothedLot, Wanted};
 pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition, Innovation};
 pub use stream_state::GaussianFilterState;
 
-use statewise_kernels::gaussian::{Gains, MeanScratch, Riccati, Smoothing};
+use statewise_kernels::gaussian::{Gains, LaneScratch, MeanScratch, Riccati, Smoothing};
 
 /// How the engines work; results differ by rounding only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub(crate) struct Buffers {
 #[derive(Debug, Default)]
 pub(crate) struct LotBuffers {
     means: MeanScratch,
+    lanes: LaneScratch,
     scratch: Vec<f64>,
     filtered: Vec<f64>,
     innovations: Vec<f64>,
