@@ -17,12 +17,18 @@ mod gradient;
 mod lanes;
 mod information;
 mod means;
+mod online;
 mod riccati;
 mod small;
+mod riccati_state;
+mod scan;
+mod schedule;
 mod smoothed_means;
 mod smoothing;
 mod square_root;
 mod system;
+mod transfer;
+mod window;
 
 pub use block_tridiagonal::{
     BlockTridiagonal, BlockTridiagonalMoments, BlockTridiagonalWorkspace, block_tridiagonal_expectations,
@@ -37,7 +43,10 @@ pub use information::{
     info_to_moment_form, information_filter, information_smoother,
 };
 pub use means::{MeanRows, MeanScratch, MeanState, advance_means};
+pub use online::{OnlineKalman, OnlineKalmanState};
 pub use riccati::{Riccati, RiccatiReport};
+pub use riccati_state::RiccatiState;
+pub use schedule::{FilterRows, Scheduled, SmootherRows, filter_scheduled, smooth_scheduled};
 pub use smoothed_means::{SmoothedRows, smooth_means};
 pub use smoothing::Smoothing;
 pub use square_root::{
@@ -46,6 +55,7 @@ pub use square_root::{
     two_filter_smoother,
 };
 pub use system::{GaussianError, Noise, Series, Steps, System};
+pub use window::{SmoothedWindow, WindowStep, smooth_window};
 
 /// Calls `f::<K>` with K the dimension of the state where it is small, else with K = 0: a kernel
 /// compiled for its size keeps matrices in registers.
