@@ -234,6 +234,23 @@ impl<'a> Dataset<'a> {
         self.weights.as_ref().map_or(1.0, |w| w[n])
     }
 
+    /// The first `num_steps` of sequence n as a dataset of its own, of weight 1.
+    ///
+    /// # Errors
+    /// No steps, or more than the sequence has.
+    pub fn prefix(&self, n: usize, num_steps: usize) -> Result<Dataset<'_>> {
+        let length = self.range(n).len();
+        if num_steps == 0 || num_steps > length {
+            return Err(Error::argument("num_steps", num_steps, format!("1 to {length}, the steps there are")));
+        }
+        let sequence = self.sequence(n);
+        let data = Dataset::single(sequence.emission_rows(0..num_steps), self.width)?;
+        match self.input_dim {
+            0 => Ok(data),
+            u => data.with_inputs(&sequence.inputs[..num_steps * u], u),
+        }
+    }
+
     /// A copy with the rows missing for which `missing` (sequence, step) says so.
     pub fn with_missing(&self, missing: impl Fn(usize, usize) -> bool) -> Dataset<'static> {
         let all: Vec<usize> = (0..self.num_sequences()).collect();
