@@ -5,6 +5,7 @@
 
 pub mod data;
 pub mod diagnose;
+mod dual;
 mod error;
 pub mod infer;
 pub mod learn;
