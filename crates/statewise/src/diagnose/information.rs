@@ -128,3 +128,8 @@ pub(super) fn squared_scores(
     }
     Ok(total)
 }
+
+/// a aᵀ.
+pub(super) fn outer(a: &[f64]) -> Vec<f64> {
+    a.iter().flat_map(|x| a.iter().map(move |y| x * y)).collect()
+}
