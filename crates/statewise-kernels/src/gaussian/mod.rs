@@ -5,14 +5,17 @@
 //! [`Smoothing`] is the backward recursion over covariances, shared in the same way.
 
 mod dense;
+mod diffuse;
 mod gains;
 mod gradient;
 mod means;
 mod riccati;
+mod small;
 mod smoothed_means;
 mod smoothing;
 mod system;
 
+pub use diffuse::{DiffuseGains, DiffuseSmoothing};
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
 pub use means::{MeanRows, MeanScratch, MeanState, advance_means};

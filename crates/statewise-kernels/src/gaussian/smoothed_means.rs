@@ -31,7 +31,9 @@ pub fn smooth_means(system: &System<'_>, gains: &Gains, rows: SmoothedRows<'_>, 
     let (d, m) = (system.state_dim, system.emission_dim);
     scratch.clear();
     scratch.resize(2 * d + m, 0.0);
-    super::by_dim!(d, smooth(system, gains, rows, scratch));
+    if gains.num_steps() > 0 {
+        super::by_dim!(d, smooth(system, gains, rows, scratch));
+    }
 }
 
 vectorised! {
