@@ -251,6 +251,25 @@ impl<'a> Dataset<'a> {
         }
     }
 
+    /// The first `num_steps` of every sequence, or all of a shorter one, with their weights.
+    ///
+    /// # Errors
+    /// No steps.
+    pub fn truncated(&self, num_steps: usize) -> Result<Dataset<'static>> {
+        let lengths: Vec<usize> = self.lengths().map(|length| length.min(num_steps)).collect();
+        let (mut rows, mut inputs) = (Vec::new(), Vec::new());
+        for (sequence, &length) in self.sequences().zip(&lengths) {
+            rows.extend_from_slice(&sequence.emissions[..length * self.width]);
+            inputs.extend_from_slice(&sequence.inputs[..length * self.input_dim]);
+        }
+        let mut data = Dataset::ragged(rows, &lengths, self.width)?;
+        if self.input_dim > 0 {
+            data = data.with_inputs(inputs, self.input_dim)?;
+        }
+        data.weights = self.weights.clone();
+        Ok(data)
+    }
+
     /// A copy with the rows missing for which `missing` (sequence, step) says so.
     pub fn with_missing(&self, missing: impl Fn(usize, usize) -> bool) -> Dataset<'static> {
         let all: Vec<usize> = (0..self.num_sequences()).collect();

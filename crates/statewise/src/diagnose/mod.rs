@@ -2,6 +2,8 @@
 
 mod autocorrelation;
 mod auxiliary;
+mod backtest;
+mod backtest_scores;
 mod estimate;
 mod hypothesis;
 mod information;
@@ -12,6 +14,8 @@ mod uncertainty;
 
 pub use autocorrelation::{AcfBounds, Autocorrelation, autocorrelation};
 pub use auxiliary::AuxiliaryResiduals;
+pub use backtest::{BacktestOptions, Refit};
+pub use backtest_scores::{Backtest, ForecastScores};
 pub use estimate::{DeltaEstimates, Estimate};
 pub use hypothesis::{
     Alternative, Consistency, Normality, Portmanteau, TestResult, chi_squared_bounds, consistency,
