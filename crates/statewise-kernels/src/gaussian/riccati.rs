@@ -315,7 +315,7 @@ fn update<const ISA: u8, const K: usize>(
     let Some(pivots) = factorise::<ISA>(m, factor, inverse, variance_floor) else {
         return Err(GaussianError::NotFinite { t });
     };
-    let num_observed = observed.iter().filter(|o| **o).count();
+    let num_observed = observed.iter().filter(|o| **o).count() - pivots.rank_lost;
     *log_norm = pivots.log_norm - 0.5 * num_observed as f64 * (2.0 * std::f64::consts::PI).ln();
     riccati.report.rank_lost += pivots.rank_lost;
     if pivots.smallest < ILL_CONDITIONED && !(noise_free && pivots.rank_lost > 0) {

@@ -8,7 +8,7 @@
 
 use super::dense::{Into, apply};
 use super::gains::Gains;
-use super::system::{Series, System};
+use super::system::System;
 use crate::math::dispatch::{fma, vectorised};
 
 /// What the pass reads and writes, one row per step.
@@ -27,40 +27,31 @@ pub struct SmoothedRows<'a> {
 }
 
 /// Runs backwards over all steps of `gains`. `scratch` is grown to fit.
-pub fn smooth_means(
-    system: &System<'_>,
-    series: &Series<'_>,
-    gains: &Gains,
-    rows: SmoothedRows<'_>,
-    scratch: &mut Vec<f64>,
-) {
+pub fn smooth_means(system: &System<'_>, gains: &Gains, rows: SmoothedRows<'_>, scratch: &mut Vec<f64>) {
     let (d, m) = (system.state_dim, system.emission_dim);
     scratch.clear();
     scratch.resize(2 * d + m, 0.0);
-    super::by_dim!(d, smooth(system, series, gains, rows, scratch));
+    super::by_dim!(d, smooth(system, gains, rows, scratch));
 }
 
 vectorised! {
     fn smooth[const K](
         system: &System<'_>,
-        series: &Series<'_>,
         gains: &Gains,
         rows: SmoothedRows<'_>,
-        scratch: &mut Vec<f64>,
+        scratch: &mut [f64],
     ) = smooth_body
 }
 
 #[inline(always)]
 fn smooth_body<const ISA: u8, const K: usize>(
     system: &System<'_>,
-    series: &Series<'_>,
     gains: &Gains,
     rows: SmoothedRows<'_>,
-    scratch: &mut Vec<f64>,
+    scratch: &mut [f64],
 ) {
     let d = if K > 0 { K } else { system.state_dim };
     let m = system.emission_dim;
-    let _ = series;
     let (q, rest) = scratch.split_at_mut(d);
     let (r, a) = rest.split_at_mut(d);
     let last = gains.num_steps() - 1;
