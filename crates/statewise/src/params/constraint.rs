@@ -5,7 +5,7 @@
 //! that of TensorFlow Probability, so that unconstrained vectors can be compared.
 
 use super::{Array, stationary};
-use statewise_kernels::linalg::cholesky;
+use statewise_kernels::linalg::{cholesky, semidefinite_cholesky};
 
 /// Where the values of a parameter array live.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,11 +14,9 @@ pub enum Constraint {
     Real,
     /// Above zero; softplus log(1 + eˣ).
     Positive,
-    /// Above zero, of a scale that the data give (a length, a rate); eˣ.
+    /// Above zero, of a scale that the data give (a variance, a length); eˣ. Gradients do not move it
+    /// away from zero, where that is allowed.
     Scale,
-    /// Zero or above, of a scale that the data give (a variance); eˣ. At zero, a fixed value only:
-    /// learning does not move away from it.
-    NonNegative,
     /// In (0, 1); logistic 1 / (1 + e⁻ˣ).
     UnitInterval,
     /// Between two numbers; low + (high − low) / (1 + e⁻ˣ).
@@ -40,10 +38,15 @@ pub enum Constraint {
     PositiveDefinite,
 }
 
-/// Probabilities below this count as this when they are mapped to logits.
+/// Probabilities and variances below this count as this when they are mapped to the real line.
 const TINY: f64 = 1e-300;
 
 impl Constraint {
+    /// Whether each number is constrained by itself.
+    pub fn is_by_entry(self) -> bool {
+        !self.is_whole() && self != Constraint::Simplex
+    }
+
     /// Number of values that are constrained together.
     pub fn block_len(self, shape: &[usize]) -> usize {
         match (self, shape) {
@@ -66,14 +69,15 @@ impl Constraint {
     }
 
     /// Checks all blocks; the error tells what was found and what was expected.
-    pub fn check(self, value: &Array) -> Result<(), (String, String)> {
+    ///
+    /// `closed` allows the edge too: variances of zero, singular covariances.
+    pub fn check(self, value: &Array, closed: bool) -> Result<(), (String, String)> {
         let len = self.block_len(value.shape()).max(1);
         for (index, block) in value.values().chunks_exact(len).enumerate() {
             match self {
                 Constraint::Real => {}
-                Constraint::Positive if block[0] > 0.0 => {}
-                Constraint::Scale if block[0] > 0.0 => {}
-                Constraint::NonNegative if block[0] >= 0.0 => {}
+                Constraint::Positive | Constraint::Scale if block[0] > 0.0 || closed && block[0] == 0.0 => {
+                }
                 Constraint::UnitInterval if (0.0..=1.0).contains(&block[0]) => {}
                 Constraint::Interval { low, high } if (low..=high).contains(&block[0]) => {}
                 Constraint::Stationary if stationary::is_stationary(block) => {}
@@ -87,12 +91,10 @@ impl Constraint {
                         ));
                     }
                 }
-                Constraint::PositiveDefinite => check_positive_definite(index, block)?,
+                Constraint::PositiveDefinite => check_positive_definite(index, block, closed)?,
                 Constraint::Positive | Constraint::Scale => {
-                    return Err((block[0].to_string(), "positive numbers".into()));
-                }
-                Constraint::NonNegative => {
-                    return Err((block[0].to_string(), "numbers of at least 0".into()));
+                    let expected = if closed { "numbers of at least 0" } else { "positive numbers" };
+                    return Err((block[0].to_string(), expected.into()));
                 }
                 Constraint::UnitInterval => return Err((block[0].to_string(), "numbers in [0, 1]".into())),
                 Constraint::Interval { low, high } => {
@@ -115,7 +117,7 @@ impl Constraint {
         match self {
             Constraint::Real => copy_free(x, free, block, |x| x),
             Constraint::Positive => copy_free(x, free, block, softplus),
-            Constraint::Scale | Constraint::NonNegative => copy_free(x, free, block, f64::exp),
+            Constraint::Scale => copy_free(x, free, block, f64::exp),
             Constraint::UnitInterval => copy_free(x, free, block, logistic),
             Constraint::Interval { low, high } => {
                 copy_free(x, free, block, |x| low + (high - low) * logistic(x));
@@ -158,9 +160,10 @@ impl Constraint {
         match self {
             Constraint::Real => x.iter_mut().zip(entries).for_each(|(x, v)| *x = v),
             Constraint::Positive => {
+                let entries = entries.map(|v| v.max(TINY));
                 x.iter_mut().zip(entries).for_each(|(x, v)| *x = v + (-(-v).exp_m1()).ln())
             }
-            Constraint::Scale | Constraint::NonNegative => {
+            Constraint::Scale => {
                 x.iter_mut().zip(entries).for_each(|(x, v)| *x = v.max(TINY).ln());
             }
             Constraint::UnitInterval => x.iter_mut().zip(entries).for_each(|(x, v)| *x = logit(v)),
@@ -180,10 +183,13 @@ impl Constraint {
             Constraint::PositiveDefinite => {
                 let n = side(block.len());
                 let mut l = block.to_vec();
-                // Checked when the parameters came in; a matrix at the edge maps to its last factor.
-                let _ = cholesky(&mut l, n);
+                // A singular matrix maps to one that is regular by a hair, which gradients can't move.
+                if cholesky(&mut l, n).is_err() {
+                    l.copy_from_slice(block);
+                    let _ = semidefinite_cholesky(&mut l, n);
+                }
                 for (index, (i, j)) in spiral(n).enumerate() {
-                    x[index] = if i == j { l[i * n + j].ln() } else { l[i * n + j] };
+                    x[index] = if i == j { l[i * n + j].max(TINY.sqrt()).ln() } else { l[i * n + j] };
                 }
             }
         }
@@ -200,7 +206,7 @@ impl Constraint {
             Constraint::Positive => {
                 out.iter_mut().zip(entries).for_each(|(o, (v, g))| *o += g * -(-v).exp_m1());
             }
-            Constraint::Scale | Constraint::NonNegative => {
+            Constraint::Scale => {
                 out.iter_mut().zip(entries).for_each(|(o, (v, g))| *o += g * v);
             }
             Constraint::UnitInterval => {
@@ -247,7 +253,7 @@ impl Constraint {
         match self {
             Constraint::Real => 0.0,
             Constraint::Positive => entries.map(|v| (-(-v).exp_m1()).ln()).sum(),
-            Constraint::Scale | Constraint::NonNegative => entries.map(|v| v.max(TINY).ln()).sum(),
+            Constraint::Scale => entries.map(|v| v.max(TINY).ln()).sum(),
             Constraint::UnitInterval => entries.map(|v| v.ln() + (1.0 - v).ln()).sum(),
             Constraint::Interval { low, high } => {
                 entries.map(|v| ((v - low) * (high - v) / (high - low)).ln()).sum()
@@ -284,7 +290,7 @@ impl Constraint {
             Constraint::Real => {}
             // d log logistic(x) = 1 − logistic(x) = e^(−softplus(x)).
             Constraint::Positive => out.iter_mut().zip(entries).for_each(|(o, v)| *o += (-v).exp()),
-            Constraint::Scale | Constraint::NonNegative => {
+            Constraint::Scale => {
                 out.iter_mut().zip(entries).for_each(|(o, _)| *o += 1.0);
             }
             Constraint::UnitInterval => {
@@ -328,7 +334,7 @@ impl Constraint {
     }
 }
 
-fn check_positive_definite(index: usize, block: &[f64]) -> Result<(), (String, String)> {
+fn check_positive_definite(index: usize, block: &[f64], closed: bool) -> Result<(), (String, String)> {
     let n = side(block.len());
     let scale = (0..n).map(|i| block[i * n + i].abs()).fold(0.0, f64::max);
     for i in 0..n {
@@ -341,7 +347,17 @@ fn check_positive_definite(index: usize, block: &[f64]) -> Result<(), (String, S
             }
         }
     }
-    cholesky(&mut block.to_vec(), n)
+    let mut chol = block.to_vec();
+    if closed {
+        return match semidefinite_cholesky(&mut chol, n) {
+            Ok(_) => Ok(()),
+            Err(e) => Err((
+                format!("matrix {index} with pivot {:e} in row {}", e.pivot, e.index),
+                "a positive semi-definite matrix".into(),
+            )),
+        };
+    }
+    cholesky(&mut chol, n)
         .map_err(|e| (format!("matrix {index}: {e}"), "a positive definite matrix".into()))
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn check_score(model: &StructuralTimeSeries, data: &Dataset<'_>) {
             };
             let size = params.arrays()[a].values()[i].abs();
             // Coefficients may be near 0; variances and lengths have a scale.
-            let scaled = matches!(spec.constraint, Constraint::NonNegative | Constraint::Scale);
+            let scaled = spec.constraint == Constraint::Scale;
             let scale = if scaled { size } else { 0.1 * size.max(1e-2) };
             let (got, want) = (score.arrays()[a].values()[i], slope(at, scale));
             let tolerance = 1e-8 * (1.0 + want.abs()) + 1e-11 * here.abs() / scale;
