@@ -14,15 +14,15 @@ mod dense;
 mod diffuse;
 mod gains;
 mod gradient;
-mod lanes;
 mod information;
+mod lanes;
 mod means;
 mod online;
 mod riccati;
-mod small;
 mod riccati_state;
 mod scan;
 mod schedule;
+mod small;
 mod smoothed_means;
 mod smoothing;
 mod square_root;
@@ -37,11 +37,11 @@ pub use block_tridiagonal::{
 pub use diffuse::{DiffuseGains, DiffuseSmoothing};
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
-pub use lanes::{LANES, LaneScratch, LaneSlices, advance_mean_lanes, smooth_mean_lanes};
 pub use information::{
     InformationEstimates, InformationReport, InformationSmoothed, InformationSystem, InformationWorkspace,
     info_to_moment_form, information_filter, information_smoother,
 };
+pub use lanes::{LANES, LaneScratch, LaneSlices, advance_mean_lanes, smooth_mean_lanes};
 pub use means::{MeanRows, MeanScratch, MeanState, advance_means};
 pub use online::{OnlineKalman, OnlineKalmanState};
 pub use riccati::{Riccati, RiccatiReport};
