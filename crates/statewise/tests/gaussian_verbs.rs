@@ -17,12 +17,10 @@ const OPTIONS: GaussianOptions = GaussianOptions { form: Form::Auto, steady_stat
 #[test]
 fn every_verb_equals_the_joint_gaussian() {
     let roots = GaussianOptions { form: Form::SquareRoot, ..OPTIONS };
-    let proper = gaussian_corpus();
-    let by_covariances = proper.iter().chain(&diffuse_gaussian_corpus()).cloned().map(|p| (p, OPTIONS));
-    for (problem, options) in
-        by_covariances.chain(proper.iter().cloned().map(|p| (p, roots))).collect::<Vec<_>>()
-    {
-        let (params, data, want) = (params(&problem), data(&problem), joint_gaussian(&problem));
+    let (proper, diffuse) = (gaussian_corpus(), diffuse_gaussian_corpus());
+    let by_covariances = proper.iter().chain(&diffuse).map(|problem| (problem, OPTIONS));
+    for (problem, options) in by_covariances.chain(proper.iter().map(|problem| (problem, roots))) {
+        let (params, data, want) = (params(problem), data(problem), joint_gaussian(problem));
         let name = &problem.name;
         let filtered = params.filter(&data, &options).unwrap();
         let Ok(smoothed) = params.smoother(&data, &options) else {
