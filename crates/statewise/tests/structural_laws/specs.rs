@@ -86,6 +86,12 @@ fn errors_name_what_does_not_fit() {
         ),
         (StructuralSpec { time: Time::Step { input: 1 }, ..one(level()) }, "time.input: found 1"),
     ];
+    let timed = StructuralSpec {
+        input_dim: 1,
+        time: Time::Step { input: 0 },
+        ..one(TrigonometricSeasonal::new(12.0, 6).into())
+    };
+    let cases = cases.into_iter().chain([(timed, "components[0].model.irregular: found false")]);
     for (spec, want) in cases {
         let error = StructuralTimeSeries::new(spec).unwrap_err().to_string();
         assert!(error.starts_with(want), "{error}; expected {want}");
