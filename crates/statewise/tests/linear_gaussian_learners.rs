@@ -33,7 +33,7 @@ fn full_batches_with_step_size_one_are_em() {
         num_epochs: 6,
         batch_size: 4,
         shuffle: false,
-        step_size: StepSize { delay: 0.0, exponent: 0.0, ..StepSize::default() },
+        step_size: StepSize::Constant { weight: 1.0 },
         ..StochasticEm::default()
     };
     let stochastic = minibatch.fit(&model, &start, &properties, &data, &mut |_| true).unwrap();
@@ -63,7 +63,9 @@ fn every_learner_gains() {
     assert!(restarts.log_probs.iter().all(Option::is_some));
     let mut online = OnlineEm::new(&model, start, properties, StepSize::default(), false, 1).unwrap();
     for _ in 0..3 {
-        (0..4).for_each(|n| assert!(online.update(&model, &data.select(&[n])).unwrap().marginal_loglik.is_finite()));
+        (0..4).for_each(|n| {
+            assert!(online.update(&model, &data.select(&[n])).unwrap().marginal_loglik.is_finite())
+        });
     }
     online.check(&model).unwrap();
 }

@@ -11,7 +11,11 @@ use super::ssm::LinearGaussianSsm;
 use super::subspace::subspace;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::learn::Em;
 use crate::params::{Array, Params, Properties, set_given};
+
+/// Iterations of EM for covariances after a start from data.
+const SETTLING: usize = 5;
 
 /// How parameters are started where no values are given.
 #[derive(Clone, Copy, Debug)]
@@ -19,10 +23,10 @@ pub enum Start<'a, 'b> {
     /// As Dynamax: m = 0, S = I, F = 0.99 I, Q = R = 0.1 I, H of standard normals, all else 0.
     Default,
     /// States are the first principal components of the data (of a few neighbouring steps where
-    /// D > M), with unit variance; the rest by regression.
+    /// D > M), with unit variance; the rest by regression, covariances by a few iterations of EM.
     Pca(&'a Dataset<'b>),
     /// Subspace identification: states of unit variance are what past observations and inputs best tell
-    /// of future observations.
+    /// of future observations; covariances by a few iterations of EM.
     Subspace(&'a Dataset<'b>),
 }
 
@@ -74,10 +78,28 @@ impl LinearGaussianSsm {
             }
         };
         let mut arrays = self.arrays_of(&estimate)?;
+        if let Start::Pca(data) | Start::Subspace(data) = start {
+            arrays = self.settle_noise(arrays, data);
+        }
         set_given(self.schema(), &mut arrays, given)?;
         let params = Params::new(arrays);
         params.check(self.schema())?;
         Ok((params, Properties::trainable(self.schema())))
+    }
+
+    /// A few iterations of EM that move covariances only: regressions on estimated states tell the share of
+    /// noise in dynamics and emissions badly. Where EM can't start, the arrays stay as they are.
+    fn settle_noise(&self, arrays: Vec<Array>, data: &Dataset<'_>) -> Vec<Array> {
+        let mut properties = Properties::trainable(self.schema());
+        for (property, spec) in properties.0.iter_mut().zip(self.schema()) {
+            property.trainable = spec.path.ends_with(".cov");
+        }
+        let start = Params::new(arrays);
+        let em = Em { num_iters: SETTLING, tolerance: None, prior: false };
+        match em.fit(self, &start, &properties, data, &mut |_| true) {
+            Ok(report) => report.params.arrays().to_vec(),
+            Err(_) => start.arrays().to_vec(),
+        }
     }
 
     fn default_estimate(&self, seed: Seed) -> Estimate {
