@@ -169,7 +169,7 @@ fn dense_statistics(scene: &Scene) -> (Vec<f64>, f64) {
             row.extend(bias.then_some(1.0));
             row
         };
-        parts[0].add(w, mean(0), &[1.0], |i, j| path(i, j), |_, _| 0.0, |_, _| 0.0);
+        parts[0].add(w, mean(0), &[1.0], path, |_, _| 0.0, |_, _| 0.0);
         for t in 1..steps {
             let x = row(mean(t - 1), t, spec.has_dynamics_bias);
             let of_state = |i: usize, j: usize, at: (usize, usize), rows: usize| {

@@ -75,7 +75,7 @@ impl Regression {
         rng: &mut ChaCha8Rng,
     ) -> Result<Vec<f64>> {
         let (n, p) = (self.outputs, self.regressors());
-        let mut chol = self.form.to_full(params[self.cov].values(), n);
+        let mut chol = self.form.matrix_of(params[self.cov].values(), n);
         cholesky(&mut chol, n).map_err(|e| self.singular(e))?;
         let solver = Semidefinite::new(sums.xx.clone(), p);
         let mut z: Vec<f64> = (0..n * p).map(|_| StandardNormal.sample(rng)).collect();

@@ -105,7 +105,7 @@ impl LinearGaussianSsm {
     fn default_estimate(&self, seed: Seed) -> Estimate {
         let spec = self.spec();
         let (d, m, u) = (spec.state_dim, spec.emission_dim, spec.input_dim);
-        let scaled = |n: usize, scale: f64| CovarianceForm::Full.from_diagonal(&vec![scale; n]);
+        let scaled = |n: usize, scale: f64| CovarianceForm::Full.array_of_diagonal(&vec![scale; n]);
         let mut rng = seed.stream("initialize", 0);
         Estimate {
             transition: scaled(d, 0.99),
@@ -128,7 +128,7 @@ impl LinearGaussianSsm {
         let mut state_mean = vec![0.0; d];
         if !spec.has_dynamics_bias && u > 0 {
             // z̄ = F z̄ + B ū.
-            let mut gap = CovarianceForm::Full.from_diagonal(&vec![1.0; d]);
+            let mut gap = CovarianceForm::Full.array_of_diagonal(&vec![1.0; d]);
             gap.iter_mut().zip(&estimate.transition).for_each(|(g, f)| *g -= f);
             state_mean = product(&pseudo_inverse(&gap, d, d, 1e-6)?, &drift, d, d, 1);
         }
@@ -137,17 +137,17 @@ impl LinearGaussianSsm {
         let array = |path: &str, shape: &[usize]| -> Array {
             let values = match path {
                 "initial.mean" => state_mean.clone(),
-                "initial.cov" => spec.initial_cov.from_full(&estimate.state_cov, d),
+                "initial.cov" => spec.initial_cov.array_of_full(&estimate.state_cov, d),
                 "dynamics.weights" => estimate.transition.clone(),
                 "dynamics.input_weights" => estimate.transition_inputs.clone(),
                 "dynamics.bias" => drift.iter().map(|x| -x).collect(),
-                "dynamics.cov" => spec.dynamics_cov.from_full(&estimate.transition_cov, d),
+                "dynamics.cov" => spec.dynamics_cov.array_of_full(&estimate.transition_cov, d),
                 "emissions.weights" => estimate.emission.clone(),
                 "emissions.input_weights" => estimate.emission_inputs.clone(),
                 "emissions.bias" => {
                     (0..m).map(|i| y_mean[i] - through_state[i] - through_inputs[i]).collect()
                 }
-                _ => spec.emissions_cov.from_full(&estimate.emission_cov, m),
+                _ => spec.emissions_cov.array_of_full(&estimate.emission_cov, m),
             };
             Array::new(shape, values)
         };
