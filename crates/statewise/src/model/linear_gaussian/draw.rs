@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma, StandardNormal};
 use statewise_kernels::linalg::cholesky;
 
-use super::conjugate::InverseWishart;
 use super::covariance::CovarianceForm;
+use super::inverse_wishart::InverseWishart;
 use super::least_squares::{Grouped, Movement, Semidefinite, increment};
 use super::matrix::product;
 use super::regression::{Regression, Sums};
