@@ -54,7 +54,7 @@ impl EmissionNoise {
         let cov = params.arrays()[emissions.cov].values();
         EmissionNoise {
             weights: emissions.weights(params.arrays()),
-            cov: emissions.form.to_full(cov, emissions.outputs),
+            cov: emissions.form.matrix_of(cov, emissions.outputs),
         }
     }
 }
