@@ -101,9 +101,7 @@ pub fn f_tail(x: f64, numerator: f64, denominator: f64) -> f64 {
         _ if !(numerator > 0.0 && denominator > 0.0) || x.is_nan() => f64::NAN,
         _ if x <= 0.0 => 1.0,
         _ if x.is_infinite() => 0.0,
-        _ => {
-            beta_reg(0.5 * denominator, 0.5 * numerator, denominator / (denominator + numerator * x))
-        }
+        _ => beta_reg(0.5 * denominator, 0.5 * numerator, denominator / (denominator + numerator * x)),
     }
 }
 

@@ -241,7 +241,11 @@ impl<'a> Dataset<'a> {
     pub fn prefix(&self, n: usize, num_steps: usize) -> Result<Dataset<'_>> {
         let length = self.range(n).len();
         if num_steps == 0 || num_steps > length {
-            return Err(Error::argument("num_steps", num_steps, format!("1 to {length}, the steps there are")));
+            return Err(Error::argument(
+                "num_steps",
+                num_steps,
+                format!("1 to {length}, the steps there are"),
+            ));
         }
         let sequence = self.sequence(n);
         let data = Dataset::single(sequence.emission_rows(0..num_steps), self.width)?;

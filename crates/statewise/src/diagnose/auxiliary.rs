@@ -116,10 +116,7 @@ impl LgssmParams {
         let b = |t: usize| series.transition_offset.map_or(vec![0.0; d], |b| b.at(t).to_vec());
         let e = |t: usize| series.emission_offset.map_or(vec![0.0; m], |b| b.at(t).to_vec());
         LgssmParams {
-            dynamics_cov: Array::new(
-                &[num_steps, d, d],
-                gather(&|t| system.transition_cov.at(t).to_vec()),
-            ),
+            dynamics_cov: Array::new(&[num_steps, d, d], gather(&|t| system.transition_cov.at(t).to_vec())),
             emissions_cov: Array::new(&[num_steps, m, m], gather(&noise)),
             diagonal_emissions_cov: false,
             dynamics_bias: Some(Array::new(&[num_steps, d], gather(&b))),
@@ -152,9 +149,8 @@ impl Disturbances<'_> {
         };
         let half: Vec<f64> = (0..n * n).map(|ij| times(sigma, &spread, ij / n, ij % n)).collect();
         let hide = |hidden: bool, x: f64| if hidden { f64::NAN } else { x };
-        let mean: Vec<f64> = (0..n)
-            .map(|i| hide(missing[i], (0..n).map(|k| sigma[i * n + k] * a[k]).sum()))
-            .collect();
+        let mean: Vec<f64> =
+            (0..n).map(|i| hide(missing[i], (0..n).map(|k| sigma[i * n + k] * a[k]).sum())).collect();
         let cov: Vec<f64> = (0..n * n)
             .map(|ij| hide(missing[ij / n] || missing[ij % n], times(&half, sigma, ij / n, ij % n)))
             .collect();

@@ -127,9 +127,8 @@ impl LgssmParams {
             let half: Vec<f64> =
                 (0..d * d).map(|ij| dot(&f[ij / d * d..][..d], &cov[ij % d * d..][..d])).collect();
             let q = system.transition_cov.at(t);
-            cov = (0..d * d)
-                .map(|ij| q[ij] + dot(&half[ij / d * d..][..d], &f[ij % d * d..][..d]))
-                .collect();
+            cov =
+                (0..d * d).map(|ij| q[ij] + dot(&half[ij / d * d..][..d], &f[ij % d * d..][..d])).collect();
             let mut emission = vec![0.0; m];
             series.emission_mean(&system, t, &mean, &mut emission);
             target.means.extend(emission);
@@ -158,8 +157,7 @@ impl Refit<'_> {
         let start = prepare(self.model, self.start, self.properties, data)?;
         let fit = |origins: &[usize], start: &Params| -> Result<Params> {
             let known = data.truncated(origins[0])?;
-            let report =
-                self.learner.fit(self.model, start, self.properties, &known, &mut |_| true)?;
+            let report = self.learner.fit(self.model, start, self.properties, &known, &mut |_| true)?;
             Ok(report.params)
         };
         let blocks: Vec<&[usize]> = origins.chunks(self.every).collect();

@@ -115,7 +115,11 @@ pub fn heteroskedasticity(
     let total = series.len();
     let len = len.unwrap_or((total as f64 / 3.0).round_ties_even() as usize);
     if len == 0 || len > total {
-        return Err(Error::argument("subset_length", len, format!("1 to {total}, the length of the series")));
+        return Err(Error::argument(
+            "subset_length",
+            len,
+            format!("1 to {total}, the length of the series"),
+        ));
     }
     let squares = |part: &[f64]| {
         let seen: Vec<f64> = part.iter().filter(|x| !x.is_nan()).map(|x| x * x).collect();

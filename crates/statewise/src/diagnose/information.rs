@@ -111,11 +111,10 @@ pub(super) fn squared_scores(
             ScoreUnits::Sequences => vec![num_steps],
             ScoreUnits::Observations => (1..=num_steps).collect(),
         };
-        let scores: Vec<Vec<f64>> = threads::map(ends, |end| {
-            Ok(objective.evaluate(x, &data.prefix(n, end)?, 1.0)?.gradient)
-        })
-        .into_iter()
-        .collect::<Result<_>>()?;
+        let scores: Vec<Vec<f64>> =
+            threads::map(ends, |end| Ok(objective.evaluate(x, &data.prefix(n, end)?, 1.0)?.gradient))
+                .into_iter()
+                .collect::<Result<_>>()?;
         let mut before = vec![0.0; p];
         for score in scores {
             for i in 0..p {

@@ -198,7 +198,9 @@ impl Uncertainty {
         }
         let rows: Vec<&[f64]> = jacobian.chunks_exact(p.max(1)).collect();
         let standard_errors = (0..k)
-            .map(|i| rows.get(i).filter(|row| row.iter().any(|g| *g != 0.0)).and_then(|r| self.deviation(r)))
+            .map(|i| {
+                rows.get(i).filter(|row| row.iter().any(|g| *g != 0.0)).and_then(|r| self.deviation(r))
+            })
             .collect();
         let covariance = (0..k * k)
             .map(|ij| rows.get(ij / k).zip(rows.get(ij % k)).map_or(0.0, |(a, b)| self.bilinear(a, b)))
