@@ -40,7 +40,7 @@ fn tail_probabilities_and_quantiles_equal_those_of_scipy() {
     for (name, f) in cases {
         for row in rows(&tails[name]) {
             // The logarithms of Γ in a tail of 30000 degrees of freedom cost three digits.
-            assert_near(&format!("{name} {row:?}"), f(&row), row[row.len() - 1], 1e-10);
+            assert_near(&format!("{name} {row:?}"), f(&row), row[row.len() - 1], 1e-11);
         }
     }
 }
@@ -69,7 +69,9 @@ fn statistics_and_p_values_equal_those_of_statsmodels() {
         ] {
             let got = heteroskedasticity(&x, None, alternative).unwrap();
             let want = numbers(&case["heteroskedasticity"][key]);
-            assert_near(name, got.statistic, want[0], 1e-10);
+            // Against a falling variance statsmodels gives 1 / H.
+            let falls = alternative == Alternative::Decreasing;
+            assert_near(name, if falls { 1.0 / got.statistic } else { got.statistic }, want[0], 1e-10);
             assert_near(name, got.p_value, want[1], 1e-10);
         }
         let acf = autocorrelation(&x, 8).unwrap();
