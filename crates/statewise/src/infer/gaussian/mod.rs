@@ -12,6 +12,9 @@ mod plan;
 mod predictive;
 mod sample;
 mod smooth;
+mod stream;
+mod stream_replay;
+mod stream_state;
 
 pub use filter::{FilteredSlices, GaussianFiltered};
 pub use forecast::GaussianForecast;
@@ -21,8 +24,10 @@ pub use predictive::GaussianPredictive;
 pub(crate) use predictive::add_emission_cov;
 pub use smooth::{GaussianSmoothed, GaussianSmoothedSlices};
 pub(crate) use smooth::{SmoothedLot, Wanted};
+pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition, Innovation};
+pub use stream_state::GaussianFilterState;
 
-use statewise_kernels::gaussian::{Gains, MeanScratch, Riccati, Smoothing};
+use statewise_kernels::gaussian::{Gains, LaneScratch, MeanScratch, Riccati, Smoothing};
 
 /// How the engines work; results differ by rounding only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +58,7 @@ pub(crate) struct Buffers {
 #[derive(Debug, Default)]
 pub(crate) struct LotBuffers {
     means: MeanScratch,
+    lanes: LaneScratch,
     scratch: Vec<f64>,
     filtered: Vec<f64>,
     innovations: Vec<f64>,
