@@ -63,7 +63,7 @@ pub fn chi_squared_cdf(x: f64, dof: f64) -> f64 {
 /// Newton's method from the cube of a Gaussian (Wilson and Hilferty, 1931), kept within a bracket, on the
 /// tail that has the smaller probability.
 pub fn chi_squared_quantile(p: f64, dof: f64) -> f64 {
-    if !(0.0..=1.0).contains(&p) || !(dof > 0.0 && dof.is_finite()) {
+    if !((0.0..=1.0).contains(&p) && dof > 0.0 && dof.is_finite()) {
         return f64::NAN;
     }
     if p == 0.0 || p == 1.0 {

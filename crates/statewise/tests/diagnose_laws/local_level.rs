@@ -10,15 +10,15 @@ use statewise::{Error, Result};
 /// z_t = φ z_{t-1} + N(0, q);  y_t = z_t + d + N(0, r);  z_1 ~ N(start, start_var + s r + s q).
 ///
 /// With s = 1 and `start` the observation before the first, this is what an exact diffuse start gives.
-pub struct LocalLevel {
+pub(crate) struct LocalLevel {
     schema: Vec<ParamSpec>,
-    pub start: f64,
-    pub start_var: f64,
-    pub shares_noise: f64,
+    pub(crate) start: f64,
+    pub(crate) start_var: f64,
+    pub(crate) shares_noise: f64,
 }
 
 impl LocalLevel {
-    pub fn new(start: f64, start_var: f64, shares_noise: f64) -> Self {
+    pub(crate) fn new(start: f64, start_var: f64, shares_noise: f64) -> Self {
         let spec = |path, constraint| ParamSpec::new(path, path, &[1], constraint).with_state_axes(0);
         let schema = vec![
             spec("observation_variance", Constraint::Positive),
@@ -31,12 +31,12 @@ impl LocalLevel {
     }
 
     /// Parameters r, q, φ, d and a second offset.
-    pub fn params(values: [f64; 5]) -> Params {
+    pub(crate) fn params(values: [f64; 5]) -> Params {
         Params::new(values.iter().map(|x| Array::new(&[1], vec![*x])).collect())
     }
 
     /// Only the arrays with these indices may move.
-    pub fn free(&self, indices: &[usize]) -> Properties {
+    pub(crate) fn free(&self, indices: &[usize]) -> Properties {
         let mut properties = Properties::trainable(&self.schema);
         for (i, property) in properties.0.iter_mut().enumerate() {
             property.trainable = indices.contains(&i);
@@ -44,7 +44,7 @@ impl LocalLevel {
         properties
     }
 
-    pub fn lower(&self, params: &Params) -> LgssmParams {
+    pub(crate) fn lower(&self, params: &Params) -> LgssmParams {
         let [r, q, phi, d, e] = [0, 1, 2, 3, 4].map(|i| params.arrays()[i].values()[0]);
         let matrix = |x: f64| Array::new(&[1, 1], vec![x]);
         let start = self.start_var + self.shares_noise * (r + q);
