@@ -4,6 +4,7 @@
 //! of one pattern share them, and passes over the data move means ([`advance_means`], [`smooth_means`]).
 //! [`Smoothing`] is the backward recursion over covariances, shared in the same way.
 
+mod collapse;
 mod dense;
 mod diffuse;
 mod gains;
@@ -15,6 +16,7 @@ mod smoothed_means;
 mod smoothing;
 mod system;
 
+pub use collapse::{Collapse, CollapsedRows};
 pub use diffuse::{DiffuseGains, DiffuseSmoothing};
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
