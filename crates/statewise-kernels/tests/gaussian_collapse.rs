@@ -4,7 +4,7 @@ mod gaussian_common;
 
 use gaussian_common::{assert_close, series, system};
 use statewise_kernels::gaussian::{
-    Adjoints, Collapse, CollapsedRows, Gains, MeanRows, MeanScratch, MeanState, Noise, Riccati, Series,
+    Adjoints, Collapse, CollapsedRows, Gains, MeanRows, MeanScratch, MeanState, Riccati, Series,
     SmoothedRows, Smoothing, System, SystemGradient, advance_means, smooth_means,
 };
 use statewise_testkit::{
@@ -243,11 +243,16 @@ fn a_diffuse_start_collapses_too() {
 }
 
 #[test]
-fn many_sensors_pay_where_their_noise_is_diagonal() {
-    let problem = random_gaussian_problem(2, 6, 3, GaussianShape::default(), 432);
-    let full = system(&problem);
-    assert!(!Collapse::pays(&full));
-    let variances = [1.0; 6];
-    let emission_cov = Noise::Diagonal(statewise_kernels::gaussian::Steps::fixed(&variances));
-    assert!(Collapse::pays(&System { emission_cov, ..full }));
+fn many_sensors_pay_unless_their_correlated_noise_meets_gaps() {
+    let shape = GaussianShape { diagonal_noise: true, ..Default::default() };
+    let few = random_gaussian_problem(4, 8, 4, shape, 432);
+    assert!(!Collapse::pays(&system(&few), &few.emissions));
+    for diagonal_noise in [true, false] {
+        let many = random_gaussian_problem(4, 16, 4, GaussianShape { diagonal_noise, ..shape }, 433);
+        assert!(Collapse::pays(&system(&many), &many.emissions));
+        let rows = many.clone().missing_rows(&[1, 2]);
+        assert!(Collapse::pays(&system(&rows), &rows.emissions));
+        let entries = many.missing(&[(1, 2), (2, 3)]);
+        assert_eq!(Collapse::pays(&system(&entries), &entries.emissions), diagonal_noise);
+    }
 }

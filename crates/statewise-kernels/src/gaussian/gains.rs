@@ -128,6 +128,11 @@ impl Gains {
         self.parts(self.entry_of(t)).filtered
     }
 
+    /// Whether any innovation has a direction without variance.
+    pub(super) fn has_lost_rows(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     /// Rows of the L⁻¹ of an entry without variance.
     #[inline(always)]
     pub(super) fn lost_rows(&self, entry: usize) -> &[(u32, u32)] {
@@ -146,6 +151,19 @@ impl Gains {
         self.entries.extend_from_slice(entry);
         self.lost.extend(lost_rows.iter().map(|row| (index, *row)));
         self.num_entries += 1;
+    }
+
+    /// Adds the first step of another table; an entry that equals the last one is shared.
+    pub(super) fn append_step(&mut self, step: &Gains) {
+        let entry = &step.entries[..step.layout.len()];
+        let rows: Vec<u32> = step.lost_rows(0).iter().map(|(_, row)| *row).collect();
+        let len = self.layout.len();
+        let same = self.num_entries > 0 && {
+            let last = self.num_entries - 1;
+            let lost = self.lost_rows(last).iter().map(|(_, row)| *row);
+            self.entries[last * len..] == *entry && lost.eq(rows.iter().copied())
+        };
+        if same { self.repeat() } else { self.push(entry, &rows) }
     }
 
     /// Makes the last entry that of the next step too.

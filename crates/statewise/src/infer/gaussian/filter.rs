@@ -2,10 +2,13 @@
 
 use std::ops::Range;
 
-use statewise_kernels::gaussian::{Gains, MeanRows, MeanState, Series, advance_means};
+use statewise_kernels::gaussian::{
+    DiffuseGains, Gains, LANES, LaneSlices, MeanRows, MeanState, Series, advance_mean_lanes, advance_means,
+};
 
+use super::covariances::{diffuse_phase, write_limit};
 use super::plan::{Group, Moments, Plan};
-use super::{Buffers, GaussianOptions, LotBuffers};
+use super::{Buffers, Form, GaussianOptions, LotBuffers};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::infer::split_optional;
@@ -115,13 +118,35 @@ impl LgssmParams {
         let mut buffers = Loan::<Buffers>::take();
         let Buffers { riccati, gains, .. } = &mut *buffers;
         let system = self.system();
-        let size = system.state_dim * system.state_dim;
-        riccati.start(&system, system.initial_cov, options.steady_state);
-        let chunk = if group.sequences.len() == 1 { CHUNK } else { group.num_steps };
+        let (size, num_steps) = (system.state_dim * system.state_dim, group.num_steps);
+        let first = group.sequences[0];
+        let emissions = data.sequence(first).emissions;
         let mut lots = lots(group, filtered_means, predicted_means, system.initial_mean);
-        for start in (0..group.num_steps).step_by(chunk) {
-            let steps = start..group.num_steps.min(start + chunk);
-            let first = group.sequences[0];
+        let phase = diffuse_phase(&system, emissions).map_err(Error::in_series(first))?;
+        let start = phase.as_ref().map_or(0, DiffuseGains::num_steps);
+        if let Some(phase) = &phase {
+            for t in 0..start {
+                let block = t * size..(t + 1) * size;
+                for (out, finite, diffuse) in [
+                    (&mut *filtered_covs, phase.filtered_cov(t), phase.filtered_diffuse(t)),
+                    (&mut *predicted_covs, phase.predicted_cov(t), phase.predicted_diffuse(t)),
+                ] {
+                    if !out.is_empty() {
+                        write_limit(finite, diffuse, &mut out[block.clone()]);
+                    }
+                }
+            }
+            lots.iter_mut().try_for_each(|lot| self.start_lot(data, phase, lot))?;
+        }
+        let cov = phase.as_ref().and_then(DiffuseGains::predicted_cov_after).unwrap_or(system.initial_cov);
+        riccati.start(&system, cov, options.steady_state);
+        let chunk = if group.sequences.len() == 1 { CHUNK } else { num_steps };
+        let mut by_roots = options.form == Form::SquareRoot;
+        for start in (start..num_steps).step_by(chunk) {
+            if by_roots {
+                break;
+            }
+            let steps = start..num_steps.min(start + chunk);
             let rows = data.sequence(first).emission_rows(steps.clone());
             riccati.advance(&system, rows, steps.clone(), gains).map_err(Error::in_series(first))?;
             write_covs(gains, &steps, size, filtered_covs, predicted_covs);
@@ -129,8 +154,36 @@ impl LgssmParams {
             lots = threads::map(lots, |lot| self.filter_lot(data, gains, &steps, lot))
                 .into_iter()
                 .collect::<Result<_>>()?;
+            by_roots = options.form == Form::Auto && riccati.report().ill_conditioned.is_some();
+        }
+        if by_roots && phase.is_none() {
+            let (mut filtered, mut predicted) = (Vec::new(), Vec::new());
+            for lot in lots {
+                filtered.extend(lot.filtered);
+                predicted.extend(lot.predicted);
+            }
+            let means = [filtered.into_iter(), predicted.into_iter()];
+            return self.filter_by_roots(data, group, means, [filtered_covs, predicted_covs]);
         }
         Ok(lots.iter().flat_map(|lot| lot.states.iter().map(MeanState::marginal_loglik)).collect())
+    }
+
+    /// The means of one lot while the state is diffuse.
+    fn start_lot(&self, data: &Dataset<'_>, phase: &DiffuseGains, lot: &mut Lot<'_>) -> Result<()> {
+        let (system, d) = (self.system(), self.state_dim());
+        let steps = 0..phase.num_steps();
+        let mut filtered = lot.filtered.iter_mut();
+        let mut predicted = lot.predicted.iter_mut();
+        for (&n, state) in lot.sequences.iter().zip(&mut lot.states) {
+            let offsets = self.offsets(data.sequence(n));
+            let rows = MeanRows {
+                predicted: rows_of(predicted.next(), &steps, d),
+                filtered: rows_of(filtered.next(), &steps, d),
+                innovations: &mut [],
+            };
+            *state = phase.advance_means(&system, &offsets.series(), rows).map_err(Error::in_series(n))?;
+        }
+        Ok(())
     }
 
     /// The means of one lot over `steps`.
@@ -142,20 +195,49 @@ impl LgssmParams {
         mut lot: Lot<'a>,
     ) -> Result<Lot<'a>> {
         let mut buffers = Loan::<LotBuffers>::take();
+        let LotBuffers { means, lanes, .. } = &mut *buffers;
         let (system, d) = (self.system(), self.state_dim());
-        let mut filtered = lot.filtered.iter_mut();
-        let mut predicted = lot.predicted.iter_mut();
-        for (&n, state) in lot.sequences.iter().zip(&mut lot.states) {
-            let offsets = self.offsets(data.sequence(n));
-            let series =
-                Series { emissions: data.sequence(n).emission_rows(steps.clone()), ..offsets.series() };
-            let rows = MeanRows {
-                predicted: rows_of(predicted.next(), steps, d),
-                filtered: rows_of(filtered.next(), steps, d),
-                innovations: &mut [],
+        let Lot { sequences, states, predicted, filtered } = &mut lot;
+        let mut predicted = predicted.iter_mut();
+        let mut filtered = filtered.iter_mut();
+        for (sequences, states) in sequences.chunks(LANES).zip(states.chunks_mut(LANES)) {
+            let rows = |slices: &mut dyn Iterator<Item = _>| -> LaneSlices<'_> {
+                let mut own = slices.take(sequences.len());
+                std::array::from_fn(|_| rows_of(own.next(), steps, d))
             };
-            advance_means(&system, &series, steps.clone(), gains, state, rows, &mut buffers.means)
-                .map_err(Error::in_series(n))?;
+            let [mut predicted, mut filtered] = [rows(&mut predicted), rows(&mut filtered)];
+            let offsets: Vec<_> = sequences.iter().map(|n| self.offsets(data.sequence(*n))).collect();
+            let series: Vec<Series<'_>> = offsets
+                .iter()
+                .zip(sequences)
+                .map(|(offsets, n)| {
+                    let emissions = data.sequence(*n).emission_rows(steps.clone());
+                    Series { emissions, ..offsets.series() }
+                })
+                .collect();
+            if let Ok(series) = <&[Series<'_>; LANES]>::try_from(&series[..])
+                && advance_mean_lanes(
+                    &system,
+                    series,
+                    steps.clone(),
+                    gains,
+                    states,
+                    [&mut predicted, &mut filtered],
+                    false,
+                    lanes,
+                )
+            {
+                continue;
+            }
+            for (i, ((&n, series), state)) in sequences.iter().zip(&series).zip(states).enumerate() {
+                let rows = MeanRows {
+                    predicted: std::mem::take(&mut predicted[i]),
+                    filtered: std::mem::take(&mut filtered[i]),
+                    innovations: &mut [],
+                };
+                advance_means(&system, series, steps.clone(), gains, state, rows, means)
+                    .map_err(Error::in_series(n))?;
+            }
         }
         Ok(lot)
     }

@@ -81,8 +81,9 @@ impl LgssmParams {
         let d = system.state_dim;
         let parts = threads::map(plan.groups().iter().collect(), |group| {
             let mut buffers = Loan::<Buffers>::take();
-            let wanted = super::smooth::Wanted::default();
-            let (gains, _) = self.covariances(data, group.sequences[0], options, wanted, &mut buffers)?;
+            let first = group.sequences[0];
+            let covs = self.covariances(data, first, options, false, &mut buffers)?;
+            covs.identified().map_err(Error::in_series(first))?;
             let jobs: Vec<(usize, std::ops::Range<usize>)> = group
                 .sequences
                 .iter()
@@ -104,16 +105,11 @@ impl LgssmParams {
                     let (states, mut emissions) =
                         factors.draw(&system, group.num_steps, &zeros, [None, None], rng);
                     emissions.iter_mut().zip(sequence.emissions).for_each(|(x, y)| *x = y - *x);
-                    let difference = Sequence { emissions: &emissions, ..sequence };
-                    self.smooth_sequence(
-                        difference,
-                        gains,
-                        &mut filtered,
-                        path,
-                        [&mut [], &mut []],
-                        &mut buffers,
-                    )
-                    .map_err(Error::in_series(n))?;
+                    let offsets = self.offsets(Sequence { emissions: &emissions, ..sequence });
+                    let difference = &offsets.series();
+                    let outputs: [&mut [f64]; 3] = [path, &mut [], &mut []];
+                    covs.smooth_series(&system, difference, &mut filtered, outputs, &mut buffers)
+                        .map_err(Error::in_series(n))?;
                     path.iter_mut().zip(&states).for_each(|(x, z)| *x += z);
                 }
                 Ok((n, draws, out))

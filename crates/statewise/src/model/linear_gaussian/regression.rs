@@ -19,8 +19,6 @@ use super::matrix::{add_outer, dot, product, product_transposed, symmetrise};
 use crate::params::Array;
 use statewise_kernels::math::ln_gamma;
 
-const LN_TAU: f64 = 1.837_877_066_409_345_5;
-
 /// An array that holds some columns of W.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Columns {
@@ -205,14 +203,6 @@ impl Regression {
         -0.5 * (sums.count * precision.log_det + precision.trace_with(&self.residual(sums, weights)))
     }
 
-    /// E log p(y | x), over the dimensions with noise; NaN where Σ is singular otherwise.
-    pub(super) fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64 {
-        let Some(precision) = self.precision(params) else { return f64::NAN };
-        let sums = self.sums(stats);
-        let constant = 0.5 * sums.count * precision.noisy.len() as f64 * LN_TAU;
-        self.objective(&sums, &self.weights(params), &precision) - constant
-    }
-
     /// Adds the gradient of [`Regression::objective`]; NaN in dimensions without noise, where the
     /// statistics do not tell it.
     pub(super) fn add_gradient(&self, params: &[Array], sums: &Sums, gradient: &mut [Array]) {
@@ -226,7 +216,7 @@ impl Regression {
         let mut slope = precision.times(&self.slope(sums, &weights), p);
         let residual = self.residual(sums, &weights);
         let residual =
-            if residual.len() == n { CovarianceForm::Full.from_diagonal(&residual) } else { residual };
+            if residual.len() == n { CovarianceForm::Full.array_of_diagonal(&residual) } else { residual };
         let whitened = precision.times(&residual, n);
         let mut cov = vec![0.0; n * n];
         for i in 0..n {
