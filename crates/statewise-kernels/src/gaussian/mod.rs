@@ -10,6 +10,7 @@
 //! [`BlockTridiagonal`].
 
 mod block_tridiagonal;
+mod collapse;
 mod dense;
 mod diffuse;
 mod gains;
@@ -34,6 +35,7 @@ pub use block_tridiagonal::{
     BlockTridiagonal, BlockTridiagonalMoments, BlockTridiagonalWorkspace, block_tridiagonal_expectations,
     block_tridiagonal_log_normalizer,
 };
+pub use collapse::{Collapse, CollapsedRows};
 pub use diffuse::{DiffuseGains, DiffuseSmoothing};
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
