@@ -8,11 +8,13 @@
 mod filter;
 mod forecast;
 mod gradient;
+mod parallel;
 mod plan;
 mod predictive;
 mod sample;
 mod smooth;
 mod stream;
+mod stream_read;
 mod stream_replay;
 mod stream_state;
 
@@ -23,7 +25,8 @@ pub use plan::{Covariances, Group, Moments, Plan};
 pub use predictive::GaussianPredictive;
 pub use smooth::{GaussianSmoothed, GaussianSmoothedSlices};
 pub(crate) use smooth::{SmoothedLot, Wanted};
-pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition, Innovation};
+pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition};
+pub use stream_read::Innovation;
 pub use stream_state::GaussianFilterState;
 
 use statewise_kernels::gaussian::{Gains, LaneScratch, MeanScratch, Riccati, Smoothing};
