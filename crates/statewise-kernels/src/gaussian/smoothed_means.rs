@@ -42,7 +42,9 @@ pub(super) fn smooth_means_before(
     let (d, m) = (system.state_dim, system.emission_dim);
     scratch.clear();
     scratch.resize(2 * d + m, 0.0);
-    super::by_dim!(d, smooth(system, gains, later, rows, scratch));
+    if gains.num_steps() > 0 {
+        super::by_dim!(d, smooth(system, gains, later, rows, scratch));
+    }
 }
 
 vectorised! {

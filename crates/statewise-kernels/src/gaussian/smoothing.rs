@@ -81,7 +81,9 @@ impl Smoothing {
             buffer.clear();
             buffer.resize(d * d, 0.0);
         }
-        super::by_dim!(d, compute(self, system, gains, lag_one));
+        if gains.num_steps() > 0 {
+            super::by_dim!(d, compute(self, system, gains, lag_one));
+        }
     }
 
     #[inline(always)]

@@ -253,6 +253,7 @@ pub(super) fn length(argument: &'static str, found: usize, expected: usize) -> R
     if found == expected { Ok(()) } else { Err(GaussianError::Shape { argument, found, expected }) }
 }
 
+/// Checks the length of a per-step array.
 pub(super) fn steps(
     argument: &'static str,
     steps: &Steps<'_>,

@@ -23,6 +23,7 @@ pub use forecast::GaussianForecast;
 pub use gradient::LgssmGradient;
 pub use plan::{Covariances, Group, Moments, Plan};
 pub use predictive::GaussianPredictive;
+pub(crate) use predictive::add_emission_cov;
 pub use smooth::{GaussianSmoothed, GaussianSmoothedSlices};
 pub(crate) use smooth::{SmoothedLot, Wanted};
 pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition};
