@@ -3,6 +3,7 @@
 mod gaussian_common;
 
 use gaussian_common::{assert_close, params};
+use statewise::Seed;
 use statewise::data::Dataset;
 use statewise::infer::Schedule;
 use statewise::infer::gaussian::GaussianOptions;
@@ -42,6 +43,29 @@ fn parallel_verbs_equal_the_ordinary_ones_for_sequences_of_any_length_with_input
             assert_eq!(got, smoother, "step by step is the ordinary smoother");
         }
     }
+}
+
+#[test]
+fn parallel_draws_average_to_the_smoothed_means_on_every_schedule() {
+    let shape = GaussianShape { missing: 0.1, offsets: true, ..GaussianShape::default() };
+    let problem = random_gaussian_problem(2, 2, 3060, shape, 22);
+    let (params, options) = (params(&problem), GaussianOptions::default());
+    let data = Dataset::ragged(&problem.emissions[..], &[60, 3000], 2).unwrap();
+    let smoothed = params.smoother(&data, &options).unwrap().smoothed;
+    let draw =
+        |schedule| params.parallel_posterior_sample(&data, &options, schedule, Seed(5), 200).unwrap();
+    let samples = draw(Schedule::Scan);
+    assert_close("", "draws", &samples, &draw(Schedule::Sequential), 1e-10);
+    // Squared z-scores of 6120 averages: one on average, with a standard error of about 0.02.
+    let score = |i: usize| {
+        let mean = samples.chunks_exact(6120).map(|path| path[i]).sum::<f64>() / 200.0;
+        let (row, k) = (i / 2, i % 2);
+        let (n, t) = if row < 60 { (0, row) } else { (1, row - 60) };
+        let variance = smoothed.covs.of(n, t)[k * 3] / 200.0;
+        (mean - smoothed.means[i]).powi(2) / variance
+    };
+    let average = (0..6120).map(score).sum::<f64>() / 6120.0;
+    assert!((average - 1.0).abs() < 0.1, "{average}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use statewise_kernels::gaussian::{self, FilterRows, Scheduled, SmootherRows};
 
 use super::plan::{Covariances, Moments, Plan};
 use super::{GaussianFiltered, GaussianOptions, GaussianSmoothed};
+use crate::Seed;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::infer::Schedule;
@@ -85,6 +86,40 @@ impl LgssmParams {
             marginal_loglik.push(value);
         }
         Ok(GaussianSmoothed { marginal_loglik, filtered, smoothed, lag_one_covs })
+    }
+
+    /// As [`LgssmParams::posterior_sample`], on a schedule as in [`LgssmParams::parallel_filter`]: one draw of
+    /// a long sequence uses all threads. The draws are others, and the same to rounding on every schedule.
+    ///
+    /// # Errors
+    /// As [`LgssmParams::parallel_filter`].
+    pub fn parallel_posterior_sample(
+        &self,
+        data: &Dataset<'_>,
+        options: &GaussianOptions,
+        schedule: Schedule,
+        seed: Seed,
+        num_samples: usize,
+    ) -> Result<Vec<f64>> {
+        let (_, d) = self.plan_schedule(data)?;
+        let (system, size) = (self.system(), data.num_rows() * d);
+        let mut samples = vec![0.0; num_samples * size];
+        for n in 0..data.num_sequences() {
+            let (rows, offsets) = (data.range(n), self.offsets(data.sequence(n)));
+            let (series, seed) = (offsets.series(), seed.child("sequence", n as u64));
+            let mut paths = vec![0.0; num_samples * rows.len() * d];
+            let out = &mut paths;
+            let steady_state = options.steady_state;
+            threads::install(|| {
+                gaussian::sample_scheduled(&system, &series, schedule, steady_state, seed, num_samples, out)
+            })
+            .map_err(Error::in_series(n))?;
+            let paths = paths.chunks_exact(rows.len() * d);
+            for (path, sample) in paths.zip(samples.chunks_exact_mut(size)) {
+                sample[rows.start * d..rows.end * d].copy_from_slice(path);
+            }
+        }
+        Ok(samples)
     }
 
     /// A plan in which covariances lie as rows do, and D.
