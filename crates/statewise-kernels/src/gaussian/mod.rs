@@ -23,6 +23,7 @@ mod riccati;
 mod riccati_state;
 mod scan;
 mod schedule;
+mod simulate;
 mod small;
 mod smoothed_means;
 mod smoothing;
@@ -49,6 +50,7 @@ pub use online::{OnlineKalman, OnlineKalmanState};
 pub use riccati::{Riccati, RiccatiReport};
 pub use riccati_state::RiccatiState;
 pub use schedule::{FilterRows, Scheduled, SmootherRows, filter_scheduled, smooth_scheduled};
+pub use simulate::sample_scheduled;
 pub use smoothed_means::{SmoothedRows, smooth_means};
 pub use smoothing::Smoothing;
 pub use square_root::{

@@ -45,13 +45,13 @@ const MIN_WORK: usize = 500_000;
 
 /// A block, and the predicted moments of its first state.
 pub(super) struct Block {
-    steps: Range<usize>,
+    pub(super) steps: Range<usize>,
     mean: Vec<f64>,
     cov: Vec<f64>,
 }
 
 impl Block {
-    fn start(&self) -> Start<'_> {
+    pub(super) fn start(&self) -> Start<'_> {
         Start { steps: self.steps.clone(), mean: &self.mean, cov: &self.cov }
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn starts(
     steady_state: bool,
 ) -> Option<Vec<Block>> {
     let (num_steps, d) = (series.num_steps(system), system.state_dim);
-    let len = num_steps.div_ceil(MAX_BLOCKS).max(MIN_BLOCK);
+    let len = block_steps(num_steps);
     let work = num_steps.saturating_mul(d * d * d);
     let too_short = schedule == Schedule::Auto && work < MIN_WORK;
     if schedule == Schedule::Sequential || num_steps <= len || too_short {
@@ -95,6 +95,11 @@ pub(super) fn starts(
         out.push(predict(system, series, steps.clone(), &belief));
     }
     Some(out)
+}
+
+/// Steps of one block.
+pub(super) fn block_steps(num_steps: usize) -> usize {
+    num_steps.div_ceil(MAX_BLOCKS).max(MIN_BLOCK)
 }
 
 /// Filters all blocks; `None` where one of them has to decide about rank, or fails.
@@ -159,9 +164,7 @@ pub(super) fn smooth(
         .zip(&mut rows)
         .map(|(block, rows)| {
             let forward = Forward::run(system, series, &block.start(), steady_state, rows).ok()?;
-            let mut unit = vec![0.0; d * d];
-            identity(d, &mut unit);
-            let mut head = Transfer::start(system, unit);
+            let mut head = Transfer::unit(system);
             if block.steps.start > 0 {
                 let is_last = block.steps.end == series.num_steps(system);
                 head.advance(system, &forward.gains, &forward.innovations, is_last);
@@ -194,7 +197,7 @@ pub(super) fn smooth(
 
 /// Directions of innovations without variance are told from rounding by what came before; only the
 /// first block knows that.
-fn may_be_cut(block: &Block, rank_lost: usize) -> bool {
+pub(super) fn may_be_cut(block: &Block, rank_lost: usize) -> bool {
     block.steps.start == 0 || rank_lost == 0
 }
 
