@@ -25,6 +25,7 @@ from .online import OnlineEM, OnlineFilter
 from .parameters import ParameterProperties, Params, Properties
 from .posteriors import CrossValidation, Forecast, InformationCriteria, Paths
 from .selection import cross_validate
+from .ssm import SSM
 from .statistics import Statistics
 from .utils import (
     compute_state_overlap,
@@ -56,6 +57,7 @@ __all__ = [
     "Paths",
     "Progress",
     "Properties",
+    "SSM",
     "SavedModel",
     "StatewiseError",
     "Statistics",

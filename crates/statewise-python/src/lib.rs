@@ -4,16 +4,14 @@
 //! without the GIL, and every error becomes `statewise.StatewiseError`.
 #![allow(missing_docs, reason = "docstrings are for Python; the crate is not published")]
 
-mod chain;
 mod convert;
 mod file;
-mod infer;
+mod hmm;
 mod learn;
 mod learner;
 mod model;
 mod online;
 mod select;
-mod stream;
 mod threads;
 
 use pyo3::prelude::*;
@@ -27,31 +25,33 @@ mod _native {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use super::chain::{
+    use super::file::{load, save};
+    #[pymodule_export]
+    use super::hmm::Hmm;
+    #[pymodule_export]
+    use super::hmm::chain::{
         chain_backward_filter, chain_filter, chain_fixed_lag_windows, chain_pairwise, chain_sample_paths,
         chain_smoother, chain_viterbi, expected_dwell_times, stationary_distribution,
     };
     #[pymodule_export]
-    use super::file::{load, save};
-    #[pymodule_export]
-    use super::infer::{
+    use super::hmm::infer::{
         filter, fixed_lag_smoother, forecast, k_best_states, log_prob, marginal_log_prob,
         most_likely_states, pairwise, posterior_sample, sample, smoother,
     };
+    #[pymodule_export]
+    use super::hmm::stream::OnlineFilter;
     #[pymodule_export]
     use super::learn::{
         e_step, fit, fit_em_with, fit_restarts, fit_sgd, log_prior_gradient, m_step, score,
     };
     #[pymodule_export]
-    use super::model::Hmm;
+    use super::model::Model;
     #[pymodule_export]
     use super::online::OnlineEm;
     #[pymodule_export]
     use super::select::{
         cross_validate, find_permutation, information_criteria, order_by_parameter, permute, state_overlap,
     };
-    #[pymodule_export]
-    use super::stream::OnlineFilter;
     #[pymodule_export]
     use super::threads::{forget_threads, groups, num_threads, set_num_threads};
 }

@@ -1,44 +1,94 @@
-//! The model: its specification, schema, starting parameters and log prior.
+//! Models of every family, behind one base class: all that learners and model files need of one.
 
 use std::sync::Arc;
 
-use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
-use statewise::model::hmm::{self, HmmSpec, Start};
-use statewise::params::{Array, Constraint};
-use statewise_kernels::random::Seed;
+use statewise::Seed;
+use statewise::data::Dataset;
+use statewise::learn::{Candidate, Learnable};
+use statewise::model::hmm;
+use statewise::output::ModelSpec;
+use statewise::params::{Constraint, ParamSpec};
 
-use crate::convert::{ArraysArg, DataArg, array, arrays, error, params};
+use crate::convert::{ArraysArg, error, params};
 
-/// A hidden Markov model, built from the JSON text of its specification.
-#[pyclass(frozen)]
-pub struct Hmm(pub(crate) Arc<hmm::Hmm>);
+/// A model of any family; the families are its subclasses.
+#[pyclass(frozen, subclass)]
+pub struct Model(pub(crate) AnyModel);
+
+/// The families.
+#[derive(Clone)]
+pub(crate) enum AnyModel {
+    Hmm(Arc<hmm::Hmm>),
+}
+
+impl AnyModel {
+    /// As learners see it.
+    pub(crate) fn learnable(&self) -> &dyn Learnable {
+        match self {
+            AnyModel::Hmm(model) => &**model,
+        }
+    }
+
+    /// As model files hold it.
+    pub(crate) fn spec(&self) -> ModelSpec {
+        match self {
+            AnyModel::Hmm(model) => ModelSpec::Hmm(model.spec().clone()),
+        }
+    }
+
+    /// The specification alone, as JSON.
+    fn spec_json(&self) -> serde_json::Result<String> {
+        match self {
+            AnyModel::Hmm(model) => serde_json::to_string(model.spec()),
+        }
+    }
+
+    fn input_dim(&self) -> usize {
+        match self {
+            AnyModel::Hmm(model) => model.input_dim(),
+        }
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        match self {
+            AnyModel::Hmm(model) => model.emission_shape(),
+        }
+    }
+
+    /// A model of the same specification that starts from its priors, or from the data if `informed`.
+    pub(crate) fn candidate(
+        &self,
+        training: &Dataset<'_>,
+        informed: bool,
+        seed: Seed,
+    ) -> statewise::Result<Candidate> {
+        match self {
+            AnyModel::Hmm(model) => {
+                let model = hmm::Hmm::new(model.spec().clone())?;
+                let start = if informed { hmm::Start::KMeans(training) } else { hmm::Start::Prior };
+                let (start, properties) = model.initialize(start, seed, &[])?;
+                Ok(Candidate { model: Box::new(model), start, properties })
+            }
+        }
+    }
+}
+
+impl Model {
+    pub(crate) fn learnable(&self) -> &dyn Learnable {
+        self.0.learnable()
+    }
+
+    pub(crate) fn schema(&self) -> &[ParamSpec] {
+        self.learnable().schema()
+    }
+}
 
 #[pymethods]
-impl Hmm {
-    #[new]
-    fn new(spec: &str) -> PyResult<Self> {
-        let spec: HmmSpec = serde_json::from_str(spec).map_err(error)?;
-        Ok(Hmm(Arc::new(hmm::Hmm::new(spec).map_err(error)?)))
-    }
-
+impl Model {
     /// The specification with all defaults filled in, as JSON.
     fn spec(&self) -> PyResult<String> {
-        serde_json::to_string(self.0.spec()).map_err(error)
-    }
-
-    /// (path, keyword of `initialize`, shape, constraint) of every parameter array.
-    fn schema(&self) -> Vec<(String, String, Vec<usize>, &'static str)> {
-        let entry = |spec: &statewise::params::ParamSpec| {
-            let constraint = constraint_name(spec.constraint);
-            (spec.path.clone(), spec.keyword.clone(), spec.shape.clone(), constraint)
-        };
-        self.0.schema().iter().map(entry).collect()
-    }
-
-    #[getter]
-    fn num_states(&self) -> usize {
-        self.0.num_states()
+        self.0.spec_json().map_err(error)
     }
 
     #[getter]
@@ -51,36 +101,28 @@ impl Hmm {
         self.0.emission_shape()
     }
 
-    /// Starting parameters: from the priors, or with `data` from its clusters; `given` are taken as
-    /// they are, by path or keyword.
-    #[pyo3(signature = (seed: "int", data: "object | None", given: "list[tuple[str, NDArray[float64]]]") -> "list[NDArray[float64]]")]
-    fn initialize<'py>(
-        &self,
-        py: Python<'py>,
-        seed: u64,
-        data: Option<DataArg<'_>>,
-        given: Vec<(String, PyReadonlyArrayDyn<'_, f64>)>,
-    ) -> PyResult<Vec<Bound<'py, PyArrayDyn<f64>>>> {
-        let given: Vec<(String, Array)> =
-            given.into_iter().map(|(path, value)| Ok((path, array(&value)?))).collect::<PyResult<_>>()?;
-        let data = data.as_ref().map(DataArg::dataset).transpose()?;
-        let start = data.as_ref().map_or(Start::Prior, Start::KMeans);
-        let (params, _) = py.detach(|| self.0.initialize(start, Seed(seed), &given)).map_err(error)?;
-        Ok(arrays(py, &params))
+    /// (path, keyword of `initialize`, shape, constraint) of every parameter array.
+    #[pyo3(name = "schema")]
+    fn schema_tuples(&self) -> Vec<(String, String, Vec<usize>, &'static str)> {
+        let entry = |spec: &ParamSpec| {
+            let constraint = constraint_name(spec.constraint);
+            (spec.path.clone(), spec.keyword.clone(), spec.shape.clone(), constraint)
+        };
+        self.schema().iter().map(entry).collect()
     }
 
     /// Checks parameters against the schema.
     #[pyo3(signature = (params: "Sequence[NDArray[float64]]"))]
     fn check(&self, params: ArraysArg<'_>) -> PyResult<()> {
-        crate::convert::params(&params)?.check(self.0.schema()).map_err(error)
+        crate::convert::params(&params)?.check(self.schema()).map_err(error)
     }
 
     /// log p(θ).
     #[pyo3(signature = (params: "Sequence[NDArray[float64]]"))]
     fn log_prior(&self, params: ArraysArg<'_>) -> PyResult<f64> {
         let params = self::params(&params)?;
-        params.check(self.0.schema()).map_err(error)?;
-        Ok(self.0.log_prior(&params))
+        params.check(self.schema()).map_err(error)?;
+        Ok(self.learnable().log_prior(&params))
     }
 }
 
