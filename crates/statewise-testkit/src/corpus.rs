@@ -81,7 +81,7 @@ fn simplex(len: usize, favoured: Option<usize>, random: &mut impl FnMut() -> f64
 }
 
 /// SplitMix64, uniform in [0, 1).
-fn generator(seed: u64) -> impl FnMut() -> f64 {
+pub(crate) fn generator(seed: u64) -> impl FnMut() -> f64 {
     let mut state = seed;
     move || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -221,7 +221,7 @@ impl Series<'_> {
 }
 
 /// Checks one length.
-pub(crate) fn length(argument: &'static str, found: usize, expected: usize) -> Result<(), GaussianError> {
+pub(super) fn length(argument: &'static str, found: usize, expected: usize) -> Result<(), GaussianError> {
     if found == expected { Ok(()) } else { Err(GaussianError::Shape { argument, found, expected }) }
 }
 
