@@ -1,0 +1,5 @@
+//! Linear Gaussian state space models.
+
+mod params;
+
+pub(crate) use params::Lgssm;

@@ -1,0 +1,49 @@
+"""Linear Gaussian state space models, and inference on their parameters alone."""
+
+from .base import GaussianSSM
+from .inference import (
+    lgssm_filter,
+    lgssm_forecast,
+    lgssm_joint_sample,
+    lgssm_log_prob,
+    lgssm_log_prob_and_grad,
+    lgssm_marginal_log_prob,
+    lgssm_posterior_predictive,
+    lgssm_posterior_sample,
+    lgssm_smoother,
+    make_lgssm_params,
+)
+from .models import LinearGaussianConjugateSSM, LinearGaussianSSM
+from .posteriors import (
+    GaussianForecast,
+    LGSSMGradient,
+    PosteriorGSSMFiltered,
+    PosteriorGSSMSmoothed,
+    PosteriorPredictive,
+)
+from .priors import MatrixNormalInverseWishart, NormalInverseWishart
+from .system import FilterOptions
+
+__all__ = [
+    "FilterOptions",
+    "GaussianForecast",
+    "GaussianSSM",
+    "LGSSMGradient",
+    "LinearGaussianConjugateSSM",
+    "LinearGaussianSSM",
+    "MatrixNormalInverseWishart",
+    "NormalInverseWishart",
+    "PosteriorGSSMFiltered",
+    "PosteriorGSSMSmoothed",
+    "PosteriorPredictive",
+    "lgssm_filter",
+    "lgssm_forecast",
+    "lgssm_joint_sample",
+    "lgssm_log_prob",
+    "lgssm_log_prob_and_grad",
+    "lgssm_marginal_log_prob",
+    "lgssm_posterior_predictive",
+    "lgssm_posterior_sample",
+    "lgssm_smoother",
+    "make_lgssm_params",
+]
