@@ -6,6 +6,7 @@
 
 mod dense;
 mod gains;
+mod gradient;
 mod means;
 mod riccati;
 mod smoothed_means;
@@ -13,6 +14,7 @@ mod smoothing;
 mod system;
 
 pub use gains::Gains;
+pub use gradient::{Adjoints, SystemGradient};
 pub use means::{MeanRows, MeanScratch, MeanState, advance_means};
 pub use riccati::{Riccati, RiccatiReport};
 pub use smoothed_means::{SmoothedRows, smooth_means};

@@ -27,12 +27,7 @@ pub struct SmoothedRows<'a> {
 }
 
 /// Runs backwards over all steps of `gains`. `scratch` is grown to fit.
-pub fn smooth_means(
-    system: &System<'_>,
-    gains: &Gains,
-    rows: SmoothedRows<'_>,
-    scratch: &mut Vec<f64>,
-) {
+pub fn smooth_means(system: &System<'_>, gains: &Gains, rows: SmoothedRows<'_>, scratch: &mut Vec<f64>) {
     let (d, m) = (system.state_dim, system.emission_dim);
     scratch.clear();
     scratch.resize(2 * d + m, 0.0);

@@ -29,8 +29,19 @@ impl<'a> Steps<'a> {
     /// The values of step t.
     #[inline(always)]
     pub fn at(&self, t: usize) -> &'a [f64] {
+        &self.values[self.range(t)]
+    }
+
+    /// Where the values of step t lie among all.
+    #[inline(always)]
+    pub fn range(&self, t: usize) -> std::ops::Range<usize> {
         let start = if self.per_step { t * self.len } else { 0 };
-        &self.values[start..start + self.len]
+        start..start + self.len
+    }
+
+    /// The values of all steps.
+    pub fn values(&self) -> &'a [f64] {
+        self.values
     }
 
     /// Whether all steps have the same values.
