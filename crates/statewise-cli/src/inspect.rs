@@ -36,6 +36,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
         if !property.tied.is_empty() {
             out += &format!("tied: {} over states {:?}\n", spec.path, property.tied);
         }
+        if !property.equal.is_empty() {
+            out += &format!("equal: {} at entries {:?}\n", spec.path, property.equal);
+        }
     }
     if let Ok(dwell) = hmm.expected_dwell_times(&file.params) {
         let dwell: Vec<String> = dwell.iter().map(|steps| report::number(*steps, 1)).collect();

@@ -48,7 +48,7 @@ fn version_1_is_read_forever() {
     assert_eq!(get("initial.probs"), [1.0, 0.0, 0.0]);
     assert_eq!(get("transitions.transition_matrix")[..3], [0.9, 0.07500000000000001, 0.025]);
     assert_eq!(get("emissions.rates"), [13.1338, 19.7132, 29.7097]);
-    let tied = ParamProperties { trainable: true, free: None, tied: vec![vec![0, 2]] };
+    let tied = ParamProperties { tied: vec![vec![0, 2]], ..Default::default() };
     assert_eq!(file.properties.0[2], tied);
     assert!(!file.properties.0[0].trainable);
     assert_eq!(file.provenance["data"], "earthquakes_major_yearly.csv");

@@ -69,6 +69,12 @@ pub fn permute_properties(
             permute_values(spec, permutation, &from, free);
         }
         property.tied.iter_mut().flatten().for_each(|state| *state = permutation[*state]);
+        let from: Vec<usize> = (0..spec.shape.iter().product()).collect();
+        let mut old_at = from.clone();
+        permute_values(spec, permutation, &from, &mut old_at);
+        let mut new_of = from;
+        old_at.iter().enumerate().for_each(|(new, old)| new_of[*old] = new);
+        property.equal.iter_mut().flatten().for_each(|entry| *entry = new_of[*entry]);
     }
     Ok(permuted)
 }

@@ -5,7 +5,7 @@
 //! Probability, as Dynamax uses them, so that unconstrained vectors can be compared.
 
 use super::Array;
-use statewise_kernels::linalg::cholesky;
+use statewise_kernels::linalg::{cholesky, semidefinite_cholesky};
 
 /// Where the values of a parameter array live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +22,15 @@ pub enum Constraint {
     PositiveDefinite,
 }
 
-/// Probabilities below this count as this when they are mapped to logits.
+/// Probabilities and variances below this count as this when they are mapped to the real line.
 const TINY: f64 = 1e-300;
 
 impl Constraint {
+    /// Whether each number is constrained by itself.
+    pub fn is_by_entry(self) -> bool {
+        !matches!(self, Constraint::Simplex | Constraint::PositiveDefinite)
+    }
+
     /// Number of values that are constrained together.
     pub fn block_len(self, shape: &[usize]) -> usize {
         match (self, shape) {
@@ -47,12 +52,14 @@ impl Constraint {
     }
 
     /// Checks all blocks; the error tells what was found and what was expected.
-    pub fn check(self, value: &Array) -> Result<(), (String, String)> {
+    ///
+    /// `closed` allows the edge too: variances of zero, singular covariances.
+    pub fn check(self, value: &Array, closed: bool) -> Result<(), (String, String)> {
         let len = self.block_len(value.shape()).max(1);
         for (index, block) in value.values().chunks_exact(len).enumerate() {
             match self {
                 Constraint::Real => {}
-                Constraint::Positive if block[0] > 0.0 => {}
+                Constraint::Positive if block[0] > 0.0 || closed && block[0] == 0.0 => {}
                 Constraint::UnitInterval if (0.0..=1.0).contains(&block[0]) => {}
                 Constraint::Simplex => {
                     let sum: f64 = block.iter().sum();
@@ -63,7 +70,7 @@ impl Constraint {
                         ));
                     }
                 }
-                Constraint::PositiveDefinite => check_positive_definite(index, block)?,
+                Constraint::PositiveDefinite => check_positive_definite(index, block, closed)?,
                 Constraint::Positive => return Err((block[0].to_string(), "positive numbers".into())),
                 Constraint::UnitInterval => return Err((block[0].to_string(), "numbers in [0, 1]".into())),
             }
@@ -107,6 +114,7 @@ impl Constraint {
         match self {
             Constraint::Real => x.iter_mut().zip(entries).for_each(|(x, v)| *x = v),
             Constraint::Positive => {
+                let entries = entries.map(|v| v.max(TINY));
                 x.iter_mut().zip(entries).for_each(|(x, v)| *x = v + (-(-v).exp_m1()).ln())
             }
             Constraint::UnitInterval => x
@@ -122,10 +130,13 @@ impl Constraint {
             Constraint::PositiveDefinite => {
                 let n = side(block.len());
                 let mut l = block.to_vec();
-                // Checked when the parameters came in; a matrix at the edge maps to its last factor.
-                let _ = cholesky(&mut l, n);
+                // A singular matrix maps to one that is regular by a hair, which gradients can't move.
+                if cholesky(&mut l, n).is_err() {
+                    l.copy_from_slice(block);
+                    let _ = semidefinite_cholesky(&mut l, n);
+                }
                 for (index, (i, j)) in spiral(n).enumerate() {
-                    x[index] = if i == j { l[i * n + j].ln() } else { l[i * n + j] };
+                    x[index] = if i == j { l[i * n + j].max(TINY.sqrt()).ln() } else { l[i * n + j] };
                 }
             }
         }
@@ -222,7 +233,7 @@ impl Constraint {
     }
 }
 
-fn check_positive_definite(index: usize, block: &[f64]) -> Result<(), (String, String)> {
+fn check_positive_definite(index: usize, block: &[f64], closed: bool) -> Result<(), (String, String)> {
     let n = side(block.len());
     let scale = (0..n).map(|i| block[i * n + i].abs()).fold(0.0, f64::max);
     for i in 0..n {
@@ -235,7 +246,17 @@ fn check_positive_definite(index: usize, block: &[f64]) -> Result<(), (String, S
             }
         }
     }
-    cholesky(&mut block.to_vec(), n)
+    let mut chol = block.to_vec();
+    if closed {
+        return match semidefinite_cholesky(&mut chol, n) {
+            Ok(_) => Ok(()),
+            Err(e) => Err((
+                format!("matrix {index} with pivot {:e} in row {}", e.pivot, e.index),
+                "a positive semi-definite matrix".into(),
+            )),
+        };
+    }
+    cholesky(&mut chol, n)
         .map_err(|e| (format!("matrix {index}: {e}"), "a positive definite matrix".into()))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A free space is a schema, the properties that fix and tie its entries, and the values that the
 //! fixed entries keep. Its coordinates are the unconstrained values of the free blocks, one copy
-//! per group of tied states.
+//! per group of tied states or equal entries.
 
 use std::ops::Range;
 
@@ -46,10 +46,13 @@ impl FreeSpace {
             for offset in (0..size).step_by(len) {
                 let (state, within) = (offset / stride, offset % stride);
                 let group = property.tied.iter().find(|group| group.contains(&state));
-                let offsets: Vec<usize> = match group {
-                    Some(group) if group[0] != state => continue,
-                    Some(group) => group.iter().map(|s| s * stride + within).collect(),
-                    None => vec![offset],
+                let equal = property.equal.iter().find(|group| group.contains(&offset));
+                let offsets: Vec<usize> = match (group, equal) {
+                    (Some(group), _) if group[0] != state => continue,
+                    (_, Some(equal)) if equal[0] != offset => continue,
+                    (Some(group), _) => group.iter().map(|s| s * stride + within).collect(),
+                    (None, Some(equal)) => equal.clone(),
+                    (None, None) => vec![offset],
                 };
                 let free: Vec<bool> = (offset..offset + len).map(may_move).collect();
                 let width = spec.constraint.free_len(&free);

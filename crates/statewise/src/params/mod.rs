@@ -35,6 +35,9 @@ pub struct ParamSpec {
     /// How many leading axes run over the states: 1 for values of each state, 2 for values of each
     /// pair of states, 0 for values that all states share.
     pub state_axes: usize,
+    /// Whether values at the edge of the constraint are values too: variances of zero, singular
+    /// covariances.
+    pub closed: bool,
 }
 
 impl ParamSpec {
@@ -47,12 +50,19 @@ impl ParamSpec {
             constraint,
             support: None,
             state_axes: 1,
+            closed: false,
         }
     }
 
     /// Says how many leading axes run over the states.
     pub fn with_state_axes(mut self, state_axes: usize) -> Self {
         self.state_axes = state_axes;
+        self
+    }
+
+    /// Allows values at the edge of the constraint.
+    pub fn with_closed(mut self) -> Self {
+        self.closed = true;
         self
     }
 
@@ -87,7 +97,7 @@ impl ParamSpec {
             return Err(Error::argument(&self.path, "a non-zero entry outside the support", "zero there"));
         }
         self.constraint
-            .check(value)
+            .check(value, self.closed)
             .map_err(|(found, expected)| Error::argument(&self.path, found, expected))
     }
 }

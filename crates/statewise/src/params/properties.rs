@@ -1,4 +1,4 @@
-//! Which parameters learning may move: fixed arrays, fixed entries, tied states.
+//! Which parameters learning may move: fixed arrays, fixed entries, tied states and tied entries.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,11 @@ pub struct ParamProperties {
     /// their own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tied: Vec<Vec<usize>>,
+    /// Groups of single entries, by their place in row-major order, that share one value.
+    ///
+    /// For arrays whose entries are constrained one by one; not beside `tied`, nor on fixed entries.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub equal: Vec<Vec<usize>>,
 }
 
 fn default_trainable() -> bool {
@@ -29,19 +34,53 @@ fn default_trainable() -> bool {
 
 impl Default for ParamProperties {
     fn default() -> Self {
-        ParamProperties { trainable: true, free: None, tied: Vec::new() }
+        ParamProperties { trainable: true, free: None, tied: Vec::new(), equal: Vec::new() }
     }
 }
 
 impl ParamProperties {
     /// Whether all entries move freely, so that a closed-form M-step applies as it stands.
     pub fn is_plain(&self) -> bool {
-        self.trainable && self.free.is_none() && self.tied.is_empty()
+        self.trainable && self.is_whole()
     }
 
     /// Whether the array is wholly free or wholly fixed.
     pub fn is_whole(&self) -> bool {
-        self.free.is_none() && self.tied.is_empty()
+        self.free.is_none() && self.tied.is_empty() && self.equal.is_empty()
+    }
+
+    /// Whether learning may change this entry, by its place in row-major order.
+    pub fn may_move(&self, entry: usize) -> bool {
+        self.trainable && self.free.as_ref().is_none_or(|free| free[entry])
+    }
+
+    /// Checks the groups of single entries.
+    fn check_equal(&self, spec: &ParamSpec) -> Result<()> {
+        let refuse = |found: String, expected: &str| {
+            Err(Error::argument(format!("props.{}.equal", spec.path), found, expected))
+        };
+        if self.equal.is_empty() {
+            return Ok(());
+        }
+        if !spec.constraint.is_by_entry() {
+            let found = format!("ties within {:?} values", spec.constraint);
+            return refuse(found, "ties in an array whose entries are constrained one by one");
+        }
+        if !self.tied.is_empty() {
+            return refuse("groups beside those of tied".into(), "either tied states or equal entries");
+        }
+        let mut seen = vec![false; spec.shape.iter().product()];
+        for &entry in self.equal.iter().flatten() {
+            if entry >= seen.len() || std::mem::replace(&mut seen[entry], true) {
+                let expected = format!("disjoint groups of indices below {}", seen.len());
+                return refuse(format!("index {entry} out of range or twice"), &expected);
+            }
+            let inside = spec.support.as_ref().is_none_or(|support| support[entry]);
+            if !inside || self.free.as_ref().is_some_and(|free| !free[entry]) {
+                return refuse(format!("entry {entry}, which is fixed"), "entries that may move");
+            }
+        }
+        Ok(())
     }
 }
 
@@ -81,6 +120,7 @@ impl Properties {
                     ));
                 }
             }
+            property.check_equal(spec)?;
             if !property.tied.is_empty() && (spec.state_axes == 0 || spec.is_one_block()) {
                 return Err(Error::argument(
                     format!("props.{}.tied", spec.path),

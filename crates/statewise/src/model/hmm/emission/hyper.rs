@@ -56,7 +56,7 @@ impl ScalarOrArray {
             ScalarOrArray::Array(array) => {
                 self.check(argument, &[n, n], f64::is_finite, "finite numbers")?;
                 crate::params::Constraint::PositiveDefinite
-                    .check(array)
+                    .check(array, false)
                     .map_err(|(found, expected)| Error::argument(argument, found, expected))
             }
         }

@@ -1,0 +1,91 @@
+//! The linear Gaussian model as learners see it.
+//!
+//! Statistics, in this order: those of the initial state, the dynamics and the emissions, each n,
+//! Σ E y xᵀ, Σ E x xᵀ, Σ E y yᵀ (see `regression.rs`).
+
+use super::e_step;
+use super::ssm::LinearGaussianSsm;
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::learn::{Learnable, MStepOutcome, Statistics};
+use crate::params::{ParamSpec, Params, Properties};
+
+/// Of its mean square: an initial variance below this has collapsed.
+const COLLAPSED: f64 = 1e-8;
+
+impl Learnable for LinearGaussianSsm {
+    fn schema(&self) -> &[ParamSpec] {
+        LinearGaussianSsm::schema(self)
+    }
+
+    fn check_data(&self, data: &Dataset<'_>) -> Result<()> {
+        LinearGaussianSsm::check_data(self, data)
+    }
+
+    fn e_step(&self, params: &Params, data: &Dataset<'_>) -> Result<Statistics> {
+        e_step::e_step(self, params, data)
+    }
+
+    fn m_step(
+        &self,
+        params: &Params,
+        properties: &Properties,
+        statistics: &Statistics,
+        prior: bool,
+    ) -> Result<MStepOutcome> {
+        params.check(self.schema())?;
+        properties.check(self.schema())?;
+        if statistics.values.len() != self.num_stats() {
+            let found = format!("{} values", statistics.values.len());
+            return Err(Error::argument("statistics", found, format!("{} values", self.num_stats())));
+        }
+        let mut params = params.clone();
+        let mut repairs = 0;
+        for part in self.parts() {
+            repairs += part.maximise(&statistics.values, prior, &properties.0, params.arrays_mut());
+        }
+        Ok(MStepOutcome { params, repairs })
+    }
+
+    /// NaN where a variance is zero or a covariance singular: the statistics do not tell the score there.
+    fn score(&self, params: &Params, statistics: &Statistics) -> Params {
+        let mut gradient = Params::zeros(self.schema());
+        for part in self.parts() {
+            part.add_gradient(params.arrays(), &part.sums(&statistics.values), gradient.arrays_mut());
+        }
+        gradient
+    }
+
+    fn log_prior(&self, params: &Params) -> f64 {
+        self.parts().iter().map(|part| part.log_prior(params.arrays())).sum()
+    }
+
+    fn log_prior_gradient(&self, params: &Params) -> Params {
+        let mut gradient = Params::zeros(self.schema());
+        for part in self.parts() {
+            if let Some(sums) = part.prior_sums() {
+                part.add_gradient(params.arrays(), &sums, gradient.arrays_mut());
+            }
+        }
+        gradient
+    }
+
+    fn warnings(&self, statistics: &Statistics) -> Vec<String> {
+        let d = self.spec().state_dim;
+        let sums = self.initial.sums(&statistics.values);
+        let stride = sums.yy.len() / d;
+        let collapsed = |i: &usize| {
+            let square = sums.yy[i * stride + if stride > 1 { *i } else { 0 }] / sums.count;
+            let mean = sums.yx[*i] / sums.count;
+            square > 0.0 && square - mean * mean < COLLAPSED * square
+        };
+        let found: Vec<usize> = (0..d).filter(collapsed).collect();
+        if sums.count <= 0.0 || found.is_empty() {
+            return Vec::new();
+        }
+        vec![format!(
+            "the initial variance of states {found:?} has collapsed, so that initial.mean hardly moves any \
+             more: few sequences do not determine it; fix initial.cov, or give it a prior"
+        )]
+    }
+}
