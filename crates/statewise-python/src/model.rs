@@ -130,7 +130,12 @@ fn constraint_name(constraint: Constraint) -> &'static str {
     match constraint {
         Constraint::Real => "real",
         Constraint::Positive => "positive",
+        Constraint::Scale => "scale",
+        Constraint::NonNegative => "non_negative",
         Constraint::UnitInterval => "unit_interval",
+        Constraint::Interval { .. } => "interval",
+        Constraint::Stationary => "stationary",
+        Constraint::Invertible => "invertible",
         Constraint::Simplex => "simplex",
         Constraint::PositiveDefinite => "positive_definite",
     }

@@ -2,3 +2,4 @@
 
 pub mod hmm;
 pub mod linear_gaussian;
+pub mod structural;

@@ -1,21 +1,39 @@
 //! Constraints and the bijections that free them.
 //!
-//! A constraint acts on *blocks*: one number (real, positive, unit interval), one row of the last
-//! axis (simplex) or one trailing matrix (positive definite). The maps are those of TensorFlow
-//! Probability, as Dynamax uses them, so that unconstrained vectors can be compared.
+//! A constraint acts on *blocks*: one number (real, positive, an interval), one row of the last axis
+//! (simplex, stationary) or one trailing matrix (positive definite). Where Dynamax has a map, it is
+//! that of TensorFlow Probability, so that unconstrained vectors can be compared.
 
-use super::Array;
+use super::{Array, stationary};
 use statewise_kernels::linalg::{cholesky, semidefinite_cholesky};
 
 /// Where the values of a parameter array live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Constraint {
     /// Any finite number.
     Real,
     /// Above zero; softplus log(1 + eˣ).
     Positive,
+    /// Above zero, of a scale that the data give (a length, a rate); eˣ.
+    Scale,
+    /// Zero or above, of a scale that the data give (a variance); eˣ. At zero, a fixed value only:
+    /// learning does not move away from it.
+    NonNegative,
     /// In (0, 1); logistic 1 / (1 + e⁻ˣ).
     UnitInterval,
+    /// Between two numbers; low + (high − low) / (1 + e⁻ˣ).
+    Interval {
+        /// The lower end.
+        low: f64,
+        /// The upper end.
+        high: f64,
+    },
+    /// Coefficients of a stationary autoregression along the last axis; partial autocorrelations
+    /// tanh x.
+    Stationary,
+    /// Coefficients of an invertible moving average along the last axis: their negatives are
+    /// stationary.
+    Invertible,
     /// Non-negative and of sum one along the last axis; softmax of (x, 0).
     Simplex,
     /// Symmetric positive definite in the last two axes; L Lᵀ with a log diagonal.
@@ -34,7 +52,7 @@ impl Constraint {
     /// Number of values that are constrained together.
     pub fn block_len(self, shape: &[usize]) -> usize {
         match (self, shape) {
-            (Constraint::Simplex, [.., n]) => *n,
+            (Constraint::Simplex | Constraint::Stationary | Constraint::Invertible, [.., n]) => *n,
             (Constraint::PositiveDefinite, [.., n, m]) => n * m,
             _ => 1,
         }
@@ -47,6 +65,7 @@ impl Constraint {
             Constraint::Simplex => count.saturating_sub(1),
             Constraint::PositiveDefinite if count == 0 => 0,
             Constraint::PositiveDefinite => triangle(side(free.len())),
+            Constraint::Stationary | Constraint::Invertible if count < free.len() => 0,
             _ => count,
         }
     }
@@ -60,7 +79,12 @@ impl Constraint {
             match self {
                 Constraint::Real => {}
                 Constraint::Positive if block[0] > 0.0 || closed && block[0] == 0.0 => {}
+                Constraint::Scale if block[0] > 0.0 => {}
+                Constraint::NonNegative if block[0] >= 0.0 => {}
                 Constraint::UnitInterval if (0.0..=1.0).contains(&block[0]) => {}
+                Constraint::Interval { low, high } if (low..=high).contains(&block[0]) => {}
+                Constraint::Stationary if stationary::is_stationary(block) => {}
+                Constraint::Invertible if stationary::is_stationary(&negated(block)) => {}
                 Constraint::Simplex => {
                     let sum: f64 = block.iter().sum();
                     if block.iter().any(|p| *p < 0.0) || (sum - 1.0).abs() > 1e-6 {
@@ -71,8 +95,23 @@ impl Constraint {
                     }
                 }
                 Constraint::PositiveDefinite => check_positive_definite(index, block, closed)?,
-                Constraint::Positive => return Err((block[0].to_string(), "positive numbers".into())),
+                Constraint::Positive | Constraint::Scale => {
+                    return Err((block[0].to_string(), "positive numbers".into()));
+                }
+                Constraint::NonNegative => {
+                    return Err((block[0].to_string(), "numbers of at least 0".into()));
+                }
                 Constraint::UnitInterval => return Err((block[0].to_string(), "numbers in [0, 1]".into())),
+                Constraint::Interval { low, high } => {
+                    return Err((block[0].to_string(), format!("numbers in [{low}, {high}]")));
+                }
+                Constraint::Stationary => {
+                    return Err((format!("{block:?}"), "coefficients of a stationary process".into()));
+                }
+                Constraint::Invertible => {
+                    let expected = "coefficients of an invertible moving average";
+                    return Err((format!("{block:?}"), expected.into()));
+                }
             }
         }
         Ok(())
@@ -83,7 +122,19 @@ impl Constraint {
         match self {
             Constraint::Real => copy_free(x, free, block, |x| x),
             Constraint::Positive => copy_free(x, free, block, softplus),
+            Constraint::Scale | Constraint::NonNegative => copy_free(x, free, block, f64::exp),
             Constraint::UnitInterval => copy_free(x, free, block, logistic),
+            Constraint::Interval { low, high } => {
+                copy_free(x, free, block, |x| low + (high - low) * logistic(x));
+            }
+            Constraint::Stationary | Constraint::Invertible if x.is_empty() => {}
+            Constraint::Stationary | Constraint::Invertible => {
+                block.iter_mut().zip(x).for_each(|(r, x)| *r = x.tanh());
+                stationary::step_up(block);
+                if self == Constraint::Invertible {
+                    block.iter_mut().for_each(|v| *v = -*v);
+                }
+            }
             Constraint::Simplex => {
                 let mass = 1.0 - fixed_sum(free, block);
                 let max = x.iter().copied().fold(0.0, f64::max);
@@ -117,10 +168,17 @@ impl Constraint {
                 let entries = entries.map(|v| v.max(TINY));
                 x.iter_mut().zip(entries).for_each(|(x, v)| *x = v + (-(-v).exp_m1()).ln())
             }
-            Constraint::UnitInterval => x
-                .iter_mut()
-                .zip(entries)
-                .for_each(|(x, v)| *x = v.max(TINY).ln() - (1.0 - v).max(TINY).ln()),
+            Constraint::Scale | Constraint::NonNegative => {
+                x.iter_mut().zip(entries).for_each(|(x, v)| *x = v.max(TINY).ln());
+            }
+            Constraint::UnitInterval => x.iter_mut().zip(entries).for_each(|(x, v)| *x = logit(v)),
+            Constraint::Interval { low, high } => {
+                x.iter_mut().zip(entries).for_each(|(x, v)| *x = logit((v - low) / (high - low)));
+            }
+            Constraint::Stationary | Constraint::Invertible => {
+                let r = self.partial_autocorrelations(block);
+                x.iter_mut().zip(r).for_each(|(x, r)| *x = r.atanh());
+            }
             Constraint::Simplex => {
                 let logs: Vec<f64> = entries.map(|p| p.max(TINY).ln()).collect();
                 let last = logs.last().copied().unwrap_or(0.0);
@@ -153,8 +211,22 @@ impl Constraint {
             Constraint::Positive => {
                 out.iter_mut().zip(entries).for_each(|(o, (v, g))| *o += g * -(-v).exp_m1());
             }
+            Constraint::Scale | Constraint::NonNegative => {
+                out.iter_mut().zip(entries).for_each(|(o, (v, g))| *o += g * v);
+            }
             Constraint::UnitInterval => {
                 out.iter_mut().zip(entries).for_each(|(o, (v, g))| *o += g * v * (1.0 - v));
+            }
+            Constraint::Interval { low, high } => {
+                let slope = |v: f64| (v - low) * (high - v) / (high - low);
+                out.iter_mut().zip(entries).for_each(|(o, (v, g))| *o += g * slope(*v));
+            }
+            Constraint::Stationary | Constraint::Invertible => {
+                let sign = if self == Constraint::Invertible { -1.0 } else { 1.0 };
+                let r = self.partial_autocorrelations(block);
+                let mut slopes: Vec<f64> = gradient.iter().map(|g| sign * g).collect();
+                stationary::pull_back(&r, &mut slopes);
+                out.iter_mut().zip(r.iter().zip(slopes)).for_each(|(o, (r, s))| *o += s * (1.0 - r * r));
             }
             Constraint::Simplex => {
                 let mass = 1.0 - fixed_sum(free, block);
@@ -186,7 +258,16 @@ impl Constraint {
         match self {
             Constraint::Real => 0.0,
             Constraint::Positive => entries.map(|v| (-(-v).exp_m1()).ln()).sum(),
+            Constraint::Scale | Constraint::NonNegative => entries.map(|v| v.max(TINY).ln()).sum(),
             Constraint::UnitInterval => entries.map(|v| v.ln() + (1.0 - v).ln()).sum(),
+            Constraint::Interval { low, high } => {
+                entries.map(|v| ((v - low) * (high - v) / (high - low)).ln()).sum()
+            }
+            Constraint::Stationary | Constraint::Invertible if count == 0 => 0.0,
+            Constraint::Stationary | Constraint::Invertible => {
+                let r = self.partial_autocorrelations(block);
+                stationary::log_det_jacobian(&r) + r.iter().map(|r| (1.0 - r * r).ln()).sum::<f64>()
+            }
             Constraint::Simplex if count < 2 => 0.0,
             Constraint::Simplex => {
                 let mass = 1.0 - fixed_sum(free, block);
@@ -214,8 +295,21 @@ impl Constraint {
             Constraint::Real => {}
             // d log logistic(x) = 1 − logistic(x) = e^(−softplus(x)).
             Constraint::Positive => out.iter_mut().zip(entries).for_each(|(o, v)| *o += (-v).exp()),
+            Constraint::Scale | Constraint::NonNegative => {
+                out.iter_mut().zip(entries).for_each(|(o, _)| *o += 1.0);
+            }
             Constraint::UnitInterval => {
                 out.iter_mut().zip(entries).for_each(|(o, p)| *o += 1.0 - 2.0 * p);
+            }
+            Constraint::Interval { low, high } => {
+                let share = |v: f64| (v - low) / (high - low);
+                out.iter_mut().zip(entries).for_each(|(o, v)| *o += 1.0 - 2.0 * share(v));
+            }
+            Constraint::Stationary | Constraint::Invertible => {
+                let r = self.partial_autocorrelations(block);
+                for (k, (o, r)) in out.iter_mut().zip(r).enumerate() {
+                    *o += stationary::log_det_jacobian_slope(k, r) * (1.0 - r * r) - 2.0 * r;
+                }
             }
             Constraint::Simplex => {
                 let mass = 1.0 - fixed_sum(free, block);
@@ -230,6 +324,18 @@ impl Constraint {
                 }
             }
         }
+    }
+
+    /// r of a block of stationary or invertible coefficients.
+    fn partial_autocorrelations(self, block: &[f64]) -> Vec<f64> {
+        let mut r = if self == Constraint::Invertible { negated(block) } else { block.to_vec() };
+        stationary::step_down(&mut r);
+        r
+    }
+
+    /// Whether a block is free or fixed as a whole.
+    pub(super) fn is_whole(self) -> bool {
+        matches!(self, Constraint::PositiveDefinite | Constraint::Stationary | Constraint::Invertible)
     }
 }
 
@@ -268,6 +374,14 @@ pub(crate) fn softplus(x: f64) -> f64 {
 /// 1 / (1 + e⁻ˣ) without overflow.
 pub(crate) fn logistic(x: f64) -> f64 {
     if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
+}
+
+fn logit(p: f64) -> f64 {
+    p.max(TINY).ln() - (1.0 - p).max(TINY).ln()
+}
+
+fn negated(values: &[f64]) -> Vec<f64> {
+    values.iter().map(|v| -v).collect()
 }
 
 fn copy_free(x: &[f64], free: &[bool], block: &mut [f64], map: impl Fn(f64) -> f64) {

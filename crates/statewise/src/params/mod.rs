@@ -8,6 +8,7 @@ mod array;
 mod constraint;
 mod free_space;
 mod properties;
+pub(crate) mod stationary;
 
 pub use array::Array;
 pub use constraint::Constraint;

@@ -14,7 +14,7 @@ pub struct ParamProperties {
     pub trainable: bool,
     /// Entries that learning may change, in row-major order; `None`: all of them.
     ///
-    /// A covariance matrix is free or fixed as a whole.
+    /// A covariance matrix, or a row of stationary coefficients, is free or fixed as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free: Option<Vec<bool>>,
     /// Groups of entries of the first axis (states) that share their values; fixed entries keep
@@ -112,11 +112,15 @@ impl Properties {
             if let Some(free) = &property.free {
                 let block = spec.constraint.block_len(&spec.shape);
                 let mixed = |b: &[bool]| b.iter().any(|x| *x) && b.iter().any(|x| !*x);
-                if spec.constraint == super::Constraint::PositiveDefinite && free.chunks(block).any(mixed) {
+                if spec.constraint.is_whole() && free.chunks(block.max(1)).any(mixed) {
+                    let what = match spec.constraint {
+                        super::Constraint::PositiveDefinite => "matrix",
+                        _ => "row of coefficients",
+                    };
                     return Err(Error::argument(
                         format!("props.{}.free", spec.path),
-                        "a covariance matrix fixed in part",
-                        "each matrix free or fixed as a whole",
+                        format!("a {what} fixed in part"),
+                        format!("each {what} free or fixed as a whole"),
                     ));
                 }
             }

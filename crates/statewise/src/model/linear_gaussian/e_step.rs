@@ -177,7 +177,7 @@ impl MeanPass {
             state_adjoints: &mut [],
             emission_adjoints: &mut [],
         };
-        smooth_means(system, series, gains, rows, &mut self.backward);
+        smooth_means(system, gains, rows, &mut self.backward);
         Ok(state.marginal_loglik())
     }
 }
