@@ -11,12 +11,16 @@ from os import PathLike
 from typing import Any, NamedTuple
 
 from . import _native
-from . import hidden_markov_model
+from . import hidden_markov_model, linear_gaussian_ssm, structural
 from .parameters import Params, Properties
 from .ssm import SSM, rebuild
 
 #: Where the named models of each kind of file live, and the class of one without a name.
-_KINDS = {"hmm": (hidden_markov_model, hidden_markov_model.HMM)}
+_KINDS: dict[str, tuple[Any, type[SSM]]] = {
+    "hmm": (hidden_markov_model, hidden_markov_model.HMM),
+    "linear_gaussian": (linear_gaussian_ssm, linear_gaussian_ssm.LinearGaussianSSM),
+    "structural": (structural, structural.StructuralTimeSeries),
+}
 
 
 class SavedModel(NamedTuple):

@@ -9,6 +9,7 @@ mod file;
 mod hmm;
 mod learn;
 mod learner;
+mod lgssm;
 mod model;
 mod online;
 mod select;
@@ -44,6 +45,14 @@ mod _native {
     use super::learn::{
         e_step, fit, fit_em_with, fit_restarts, fit_sgd, log_prior_gradient, m_step, score,
     };
+    #[pymodule_export]
+    use super::lgssm::draws::{lgssm_log_prob, lgssm_posterior_sample, lgssm_sample};
+    #[pymodule_export]
+    use super::lgssm::predict::{lgssm_forecast, lgssm_gradient, lgssm_posterior_predictive};
+    #[pymodule_export]
+    use super::lgssm::infer::{lgssm_filter, lgssm_marginal_log_prob, lgssm_smoother};
+    #[pymodule_export]
+    use super::lgssm::{Lgssm, LinearGaussianSsm};
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,18 +93,36 @@ class GaussianSSM(LearnableSSM):
     # ---- inference
 
     def filter(
-        self, params: ParamsLike, emissions: Any, inputs: Any = None, **options: Unpack[FilterOptions]
+        self,
+        params: ParamsLike,
+        emissions: Any,
+        inputs: Any = None,
+        output_fields: Sequence[str] | None = None,
+        **options: Unpack[FilterOptions],
     ) -> PosteriorGSSMFiltered:
-        """p(z_t | y_{1:t}) and p(z_t | y_{1:t-1}) for every step."""
+        """p(z_t | y_{1:t}) and p(z_t | y_{1:t-1}) for every step.
+
+        With `output_fields`, fields that are not named are None, and take no memory.
+        """
         data = self._data(emissions, inputs)
-        return inference.lgssm_filter(self._system(params, data), data, **options)
+        system = self._system(params, data)
+        return inference.lgssm_filter(system, data, output_fields=output_fields, **options)
 
     def smoother(
-        self, params: ParamsLike, emissions: Any, inputs: Any = None, **options: Unpack[FilterOptions]
+        self,
+        params: ParamsLike,
+        emissions: Any,
+        inputs: Any = None,
+        output_fields: Sequence[str] | None = None,
+        **options: Unpack[FilterOptions],
     ) -> PosteriorGSSMSmoothed:
-        """p(z_t | y_{1:T}) for every step, with the covariances of neighbouring states."""
+        """p(z_t | y_{1:T}) for every step, with the covariances of neighbouring states.
+
+        With `output_fields`, fields that are not named are None, and take no memory.
+        """
         data = self._data(emissions, inputs)
-        return inference.lgssm_smoother(self._system(params, data), data, **options)
+        system = self._system(params, data)
+        return inference.lgssm_smoother(system, data, output_fields=output_fields, **options)
 
     def posterior_sample(
         self,

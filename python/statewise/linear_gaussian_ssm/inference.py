@@ -8,11 +8,13 @@ the step *into* z_t and the emission y_t; entry 0 of the dynamics is not read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .. import _native
 from .._driven import driven_rows
 from .._seeds import Seed, as_seed
 from .._sizes import size
@@ -27,7 +29,7 @@ from .posteriors import (
     PosteriorGSSMSmoothed,
     PosteriorPredictive,
 )
-from .system import FilterOptions, as_emissions, as_records, as_system, options_json, per_step
+from .system import FilterOptions, Tables, as_emissions, as_gradient, as_system, from_starts, options_json
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -80,40 +82,53 @@ def lgssm_marginal_log_prob(
     """log p(y_{1:T}) of each sequence."""
     system = as_system(params)
     data = as_emissions(system, emissions, inputs)
-    return data.per_sequence(system.marginal_log_prob(data, options_json(options)))
+    return data.per_sequence(_native.lgssm_marginal_log_prob(system, data, options_json(options)))
 
 
 def lgssm_filter(
-    params: Any, emissions: Any, inputs: Any = None, **options: Unpack[FilterOptions]
+    params: Any,
+    emissions: Any,
+    inputs: Any = None,
+    output_fields: Sequence[str] | None = None,
+    **options: Unpack[FilterOptions],
 ) -> PosteriorGSSMFiltered:
-    """p(z_t | y_{1:t}) and p(z_t | y_{1:t-1}) for every step."""
+    """p(z_t | y_{1:t}) and p(z_t | y_{1:t-1}) for every step.
+
+    With `output_fields`, fields that are not named are None, and take no memory.
+    """
     system = as_system(params)
     data = as_emissions(system, emissions, inputs)
-    loglik, filtered, predicted = system.filter(data, options_json(options))
-    return PosteriorGSSMFiltered(
-        data.per_sequence(loglik),
-        data.per_row(filtered[0]),
-        per_step(data, filtered[1]),
-        data.per_row(predicted[0]),
-        per_step(data, predicted[1]),
+    chosen = options_json(options)
+    tables = Tables(
+        data,
+        PosteriorGSSMFiltered,
+        output_fields,
+        lambda names: _native.lgssm_filter(system, data, chosen, names),
     )
+    return PosteriorGSSMFiltered(*tables.fields)
 
 
 def lgssm_smoother(
-    params: Any, emissions: Any, inputs: Any = None, **options: Unpack[FilterOptions]
+    params: Any,
+    emissions: Any,
+    inputs: Any = None,
+    output_fields: Sequence[str] | None = None,
+    **options: Unpack[FilterOptions],
 ) -> PosteriorGSSMSmoothed:
-    """p(z_t | y_{1:T}) for every step, with the covariances of neighbouring states."""
+    """p(z_t | y_{1:T}) for every step, with the covariances of neighbouring states.
+
+    With `output_fields`, fields that are not named are None, and take no memory.
+    """
     system = as_system(params)
     data = as_emissions(system, emissions, inputs)
-    loglik, filtered, smoothed, lag_one = system.smoother(data, options_json(options))
-    return PosteriorGSSMSmoothed(
-        data.per_sequence(loglik),
-        data.per_row(filtered[0]),
-        per_step(data, filtered[1]),
-        data.per_row(smoothed[0]),
-        per_step(data, smoothed[1]),
-        per_step(data, lag_one, drop_last=True),
+    chosen = options_json(options)
+    tables = Tables(
+        data,
+        PosteriorGSSMSmoothed,
+        output_fields,
+        lambda names: _native.lgssm_smoother(system, data, chosen, names),
     )
+    return PosteriorGSSMSmoothed(*tables.fields)
 
 
 def lgssm_posterior_sample(
@@ -131,7 +146,7 @@ def lgssm_posterior_sample(
     system = as_system(params)
     data = as_emissions(system, emissions, inputs)
     count = size("num_samples", 1 if num_samples is None else num_samples)
-    draws = system.posterior_sample(data, options_json(options), as_seed(seed), count)
+    draws = _native.lgssm_posterior_sample(system, data, options_json(options), as_seed(seed), count)
     return draws_per_sequence(data, draws, num_samples is None)
 
 
@@ -156,7 +171,7 @@ def lgssm_joint_sample(
     system = as_system(params)
     steps, count = size("num_timesteps", num_timesteps), size("num_sequences", num_sequences or 1)
     driven = driven_rows("inputs", inputs, count, steps, system.input_dim) if system.input_dim else None
-    states, emissions = system.sample(as_seed(seed), count, steps, driven)
+    states, emissions = _native.lgssm_sample(system, as_seed(seed), count, steps, driven)
     leading = (steps,) if num_sequences is None else (count, steps)
     return states.reshape(*leading, -1), emissions.reshape(*leading, -1)
 
@@ -166,7 +181,7 @@ def lgssm_log_prob(params: Any, states: Any, emissions: Any, inputs: Any = None)
     system = as_system(params)
     data = as_emissions(system, emissions, inputs)
     path = as_emission_rows("states", states, data, system.state_dim)
-    return data.per_sequence(system.log_prob(path, data))
+    return data.per_sequence(_native.lgssm_log_prob(system, path, data))
 
 
 def as_emission_rows(argument: str, values: Any, data: Dataset, width: int) -> Array:
@@ -187,8 +202,9 @@ def lgssm_posterior_predictive(
     """A new observation at every step given all observations: means and standard deviations, [T, M]."""
     system = as_system(params)
     data = as_emissions(system, emissions, inputs)
-    means, stds = system.posterior_predictive(data, options_json(options))
-    return PosteriorPredictive(data.per_row(means), data.per_row(stds))
+    means, covs, starts = _native.lgssm_posterior_predictive(system, data, options_json(options))
+    stds = np.sqrt(np.diagonal(covs, axis1=1, axis2=2))
+    return PosteriorPredictive(data.per_row(means), from_starts(data, stds, starts))
 
 
 def lgssm_forecast(
@@ -211,7 +227,7 @@ def lgssm_forecast(
     if system.input_dim:
         count = data.num_sequences
         future = driven_rows("forecast_inputs", forecast_inputs, count, horizon, system.input_dim)
-    found = system.forecast(data, horizon, future, options_json(options))
+    found = _native.lgssm_forecast(system, data, horizon, future, options_json(options))
     parts = (np.stack(part) for part in zip(*found, strict=True))
     return GaussianForecast(*(data.per_sequence(part) for part in parts))
 
@@ -219,14 +235,12 @@ def lgssm_forecast(
 def lgssm_log_prob_and_grad(
     params: Any, emissions: Any, inputs: Any = None, **options: Unpack[FilterOptions]
 ) -> LGSSMGradient:
-    """log p(y), summed over sequences, and its exact gradient in every array, observation and input.
+    """log p(y) and the exact gradient of its sum over sequences, in every array, observation and input.
 
-    Covariances count as symmetric matrices: the gradient G of one is symmetric, and a change dP of it
-    changes the value by the sum of G * dP.
+    The entries of a covariance count as independent: a change dP of it changes the sum by Σ_ij G_ij dP_ij.
     """
     system = as_system(params)
     data = as_emissions(system, emissions, inputs)
-    value, arrays, rows, driven = system.gradient(data, options_json(options))
-    return LGSSMGradient(
-        value, as_records(arrays), data.per_row(rows), None if driven is None else data.per_row(driven)
-    )
+    loglik, arrays, rows, driven = _native.lgssm_gradient(system, data, options_json(options))
+    inputs = data.per_row(driven) if driven.size else None
+    return LGSSMGradient(data.per_sequence(loglik), as_gradient(params, arrays), data.per_row(rows), inputs)

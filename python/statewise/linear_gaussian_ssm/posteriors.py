@@ -130,13 +130,14 @@ class PosteriorGSSMInfoSmoothed(NamedTuple):
 class LGSSMGradient(NamedTuple):
     """The log evidence with its gradient.
 
-    * `marginal_loglik`: log p(y_{1:T}), summed over sequences.
-    * `params`: its gradient in every array given, nested and shaped like the parameters.
+    * `marginal_loglik`: log p(y_{1:T}).
+    * `params`: the gradient of its sum over sequences in every array, nested and shaped like the
+      parameters.
     * `emissions`: in every observation, shaped like them; 0 where missing.
     * `inputs`: in every input, or None.
     """
 
-    marginal_loglik: float
+    marginal_loglik: PerSequence
     params: Any
     emissions: PerStep
     inputs: PerStep = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Literal, TypedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,9 +16,6 @@ from ..errors import StatewiseError
 from ..parameters import Params, as_params
 
 Array = NDArray[np.float64]
-#: Different covariances [B, D, D], and which of them each row has (None: row r has the r-th).
-Table = tuple[Array, "NDArray[np.uint32] | None"]
-
 #: (name in the library, group and name in the parameters, axes of one entry, whether it must be there).
 FIELDS = (
     ("initial_mean", "initial", "mean", 1, True),
@@ -37,13 +35,10 @@ FIELDS = (
 class FilterOptions(TypedDict, total=False):
     """Keywords of every method that filters. Results agree to rounding, whatever they are.
 
-    * `form`: "auto" (covariances, or their square roots where conditioning asks for them),
-      "covariance" or "square_root".
     * `steady_state`: whether covariances that have settled to rounding are kept; True by default.
     * `share`: whether sequences with the same missing entries share covariances; True by default.
     """
 
-    form: Literal["auto", "covariance", "square_root"]
     steady_state: bool
     share: bool
 
@@ -54,11 +49,7 @@ def options_json(options: Mapping[str, Any]) -> str:
     if unknown:
         known = ", ".join(FilterOptions.__annotations__)
         raise TypeError(f"{sorted(unknown)[0]}: no such keyword; there are {known}")
-    form = options.get("form", "auto")
-    if form not in ("auto", "covariance", "square_root"):
-        raise StatewiseError(f"form: found {form!r}, expected 'auto', 'covariance' or 'square_root'")
-    flags = {name: bool(options.get(name, True)) for name in ("steady_state", "share")}
-    return json.dumps({"form": form, **flags})
+    return json.dumps({name: bool(options.get(name, True)) for name in FilterOptions.__annotations__})
 
 
 def as_system(params: Any) -> Lgssm:
@@ -104,9 +95,24 @@ def as_records(arrays: Mapping[str, Array]) -> Params:
 
 def as_emissions(system: Lgssm, emissions: Any, inputs: Any = None, weights: ArrayLike | None = None) -> Dataset:
     """The data as the system reads them."""
-    if inputs is not None and system.input_dim == 0:
+    if system.input_dim == 0:
         inputs = None
+        if isinstance(emissions, Dataset) and emissions.inputs is not None:
+            emissions = replace(emissions, inputs=None)
     return as_dataset(emissions, inputs, emission_shape=(system.emission_dim,), weights=weights)
+
+
+def as_gradient(params: Any, arrays: Mapping[str, Array]) -> Params:
+    """Gradients by the library's names as a record; variances given as such get those of the diagonal."""
+    record = as_params(params) if isinstance(params, Mapping) else params
+    folded = dict(arrays)
+    for name, group, leaf, *_ in FIELDS:
+        given = getattr(getattr(record, group, None), leaf, None)
+        if name in folded and name.endswith("cov") and given is not None and np.ndim(given) == 1:
+            gradient = folded[name]
+            gradient = np.array(np.diagonal(gradient) if gradient.ndim == 2 else gradient)
+            folded[name] = gradient.sum(keepdims=True) if np.size(given) == 1 else gradient
+    return as_records(folded)
 
 
 def _doubles(name: str, value: Any) -> Array:
@@ -127,40 +133,52 @@ def _full(cov: Array, dim: int) -> Array:
     return np.diag(np.broadcast_to(cov, (dim,)))
 
 
-def per_step(data: Dataset, table: Table, drop_last: bool = False) -> Any:
-    """Gives back the covariances of a table as the data came; what sequences share is not copied.
+class Tables:
+    """Arrays that the library has filled: means by row, covariances once for all sequences that share
+    them, from row `starts[n]` on for sequence n."""
 
-    With `drop_last`, each sequence's but the last: entry t is of the pair t, t + 1.
+    def __init__(
+        self,
+        data: Dataset,
+        record: type[tuple[Any, ...]],
+        output_fields: Sequence[str] | None,
+        fill: Callable[[list[str]], tuple[Array, list[int], dict[str, Array]]],
+    ) -> None:
+        names: tuple[str, ...] = record._fields[1:]  # type: ignore[attr-defined]
+        wanted = names if output_fields is None else output_fields
+        unknown = set(wanted) - set(names)
+        if unknown or isinstance(wanted, str):
+            found = wanted if isinstance(wanted, str) else ", ".join(sorted(unknown))
+            raise StatewiseError(f"output_fields: found {found}, expected some of {', '.join(names)}")
+        self.data = data
+        loglik, self.starts, self.arrays = fill(list(wanted))
+        self.fields = [data.per_sequence(loglik), *(self._field(name) for name in names)]
+
+    def _field(self, name: str) -> Any:
+        array = self.arrays.get(name)
+        if array is None:
+            return None
+        if name.endswith("means"):
+            return self.data.per_row(array)
+        # An entry of lag one is of the pair t, t + 1, so the last step has none.
+        return from_starts(self.data, array, self.starts, 1 if "lag_one" in name else 0)
+
+
+def from_starts(data: Dataset, blocks: Array, starts: Any, cut: int = 0) -> Any:
+    """Gives back blocks of which sequence n has those from `starts[n]` on, but for the last `cut`.
+
+    They are views where they can be; those that sequences share are read-only.
     """
-    blocks, index = table
-    cut = 1 if drop_last else 0
-    if index is None:
-        index = np.arange(len(blocks), dtype=np.uint32)
     if data.layout == "single":
-        return _taken(blocks, index[: len(index) - cut])
-    if data.layout == "batch":
-        rows = index.reshape(data.num_sequences, -1)
-        rows = rows[:, : rows.shape[1] - cut]
-        if len(rows) and np.all(rows == rows[0]):
-            shared = _taken(blocks, rows[0])
-            return np.broadcast_to(shared, (len(rows), *shared.shape))
-        return blocks[rows]
-    known: dict[bytes, Array] = {}
-    parts = []
-    for stop, length in zip(data.ends, data.lengths, strict=True):
-        rows = index[stop - length : stop - cut]
-        part = known.get(rows.tobytes())
-        if part is None:
-            part = _taken(blocks, rows)
-            part.setflags(write=False)
-            known[rows.tobytes()] = part
-        parts.append(part)
-    return parts
-
-
-def _taken(blocks: Array, rows: NDArray[Any]) -> Array:
-    """The blocks of these rows, not copied where they are just those in order."""
-    if len(rows) == len(blocks) and np.array_equal(rows, np.arange(len(blocks))):
-        return blocks
-    taken: Array = blocks[rows]
-    return taken
+        return blocks[: data.num_rows - cut]
+    if data.layout == "ragged":
+        blocks.setflags(write=False)
+        spans = zip(starts, data.lengths, strict=True)
+        return [blocks[start : start + length - cut] for start, length in spans]
+    count, steps = data.num_sequences, data.num_rows // max(data.num_sequences, 1)
+    tail = blocks.shape[1:]
+    if len(blocks) == data.num_rows:
+        return blocks.reshape(count, steps, *tail)[:, : steps - cut]
+    if len(blocks) == steps:
+        return np.broadcast_to(blocks[: steps - cut], (count, steps - cut, *tail))
+    return blocks.reshape(-1, steps, *tail)[np.asarray(starts) // steps, : steps - cut]

@@ -1,5 +1,10 @@
 //! Linear Gaussian state space models.
 
+pub(crate) mod draws;
+pub(crate) mod infer;
+mod model;
 mod params;
+pub(crate) mod predict;
 
+pub(crate) use model::LinearGaussianSsm;
 pub(crate) use params::Lgssm;

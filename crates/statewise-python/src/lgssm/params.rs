@@ -50,8 +50,7 @@ impl Lgssm {
     /// The arrays by the names of the fields, without the absent ones.
     #[pyo3(signature = () -> "dict[str, NDArray[float64]]")]
     fn arrays<'py>(&self, py: Python<'py>) -> BTreeMap<&'static str, Bound<'py, PyArrayDyn<f64>>> {
-        let to_py = |a: &Array| shaped(py, a.values().to_vec(), a.shape());
-        fields(&self.0).filter_map(|(name, value)| Some((name, to_py(value?)))).collect()
+        arrays_by_name(py, &self.0)
     }
 
     #[getter]
@@ -74,6 +73,15 @@ impl Lgssm {
     fn diagonal(&self) -> bool {
         self.0.diagonal_emissions_cov
     }
+}
+
+/// The arrays that there are, by the names of the fields.
+pub(super) fn arrays_by_name<'py>(
+    py: Python<'py>,
+    params: &LgssmParams,
+) -> BTreeMap<&'static str, Bound<'py, PyArrayDyn<f64>>> {
+    let to_py = |a: &Array| shaped(py, a.values().to_vec(), a.shape());
+    fields(params).filter_map(|(name, value)| Some((name, to_py(value?)))).collect()
 }
 
 fn fields(params: &LgssmParams) -> impl Iterator<Item = (&'static str, Option<&Array>)> {
