@@ -39,7 +39,7 @@ vectorised! {
         system: &System<'_>,
         gains: &Gains,
         rows: SmoothedRows<'_>,
-        scratch: &mut Vec<f64>,
+        scratch: &mut [f64],
     ) = smooth_body
 }
 
@@ -48,7 +48,7 @@ fn smooth_body<const ISA: u8, const K: usize>(
     system: &System<'_>,
     gains: &Gains,
     rows: SmoothedRows<'_>,
-    scratch: &mut Vec<f64>,
+    scratch: &mut [f64],
 ) {
     let d = if K > 0 { K } else { system.state_dim };
     let m = system.emission_dim;

@@ -135,9 +135,26 @@ impl<'a> Series<'a> {
         Series { emissions, transition_offset: None, emission_offset: None }
     }
 
+    /// Writes E(z_t | z_{t-1}) = A_t z_{t-1} + b_t, \[D\].
+    pub fn transition_mean(&self, system: &System<'_>, t: usize, before: &[f64], out: &mut [f64]) {
+        affine(&system.transition, &self.transition_offset, t, before, out);
+    }
+
+    /// Writes E(y_t | z_t) = H_t z_t + d_t, \[M\].
+    pub fn emission_mean(&self, system: &System<'_>, t: usize, state: &[f64], out: &mut [f64]) {
+        affine(&system.emission, &self.emission_offset, t, state, out);
+    }
+
     /// T.
     pub fn num_steps(&self, system: &System<'_>) -> usize {
         self.emissions.len() / system.emission_dim
+    }
+}
+
+fn affine(weights: &Steps<'_>, offset: &Option<Steps<'_>>, t: usize, x: &[f64], out: &mut [f64]) {
+    for (i, (out, row)) in out.iter_mut().zip(weights.at(t).chunks_exact(x.len())).enumerate() {
+        let bias = offset.as_ref().map_or(0.0, |offset| offset.at(t)[i]);
+        *out = bias + row.iter().zip(x).map(|(w, x)| w * x).sum::<f64>();
     }
 }
 

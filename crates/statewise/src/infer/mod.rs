@@ -5,6 +5,7 @@ mod chain;
 mod decode;
 mod filter;
 mod forecast;
+pub mod gaussian;
 mod sample;
 mod smooth;
 mod stream;

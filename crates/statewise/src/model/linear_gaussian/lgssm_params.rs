@@ -136,13 +136,20 @@ impl LgssmParams {
                 format!("dimension {}", self.input_dim()),
             ));
         }
-        let longest = data.lengths().max().unwrap_or(0);
+        self.check_num_steps(data.lengths().max().unwrap_or(0))
+    }
+
+    /// Checks that arrays with one entry per step have entries for `num_steps`.
+    ///
+    /// # Errors
+    /// The array that ends before.
+    pub fn check_num_steps(&self, num_steps: usize) -> Result<()> {
         for (name, value, rank) in self.per_step_arrays() {
-            if value.shape().len() > rank && value.shape()[0] < longest {
+            if value.shape().len() > rank && value.shape()[0] < num_steps {
                 return Err(Error::argument(
-                    name,
+                    format!("params.{name}"),
                     format!("{} steps", value.shape()[0]),
-                    format!("at least {longest}, as many as the longest sequence has"),
+                    format!("at least {num_steps}"),
                 ));
             }
         }

@@ -1,0 +1,246 @@
+//! Filtering: what is known of each state from the observations up to it.
+
+use std::ops::Range;
+
+use statewise_kernels::gaussian::{Gains, MeanRows, MeanState, Series, advance_means};
+
+use super::plan::{Group, Moments, Plan};
+use super::{Buffers, GaussianOptions, LotBuffers};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::infer::split_optional;
+use crate::model::linear_gaussian::LgssmParams;
+use crate::threads;
+use crate::workspace::Loan;
+
+/// Steps for which gains are kept at a time where one sequence is filtered.
+const CHUNK: usize = 512;
+/// Sequences of a group that one thread takes at a time.
+pub(super) const LOT: usize = 32;
+
+/// Filtered and predicted states.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GaussianFiltered {
+    /// log p(y_{1:T}) of each sequence.
+    pub marginal_loglik: Vec<f64>,
+    /// z_t given y_{1:t}.
+    pub filtered: Moments,
+    /// z_t given y_{1:t-1}.
+    pub predicted: Moments,
+}
+
+/// Where a filter writes; what is `None` is not kept.
+#[derive(Debug, Default)]
+pub struct FilteredSlices<'a> {
+    /// E(z_t | y_{1:t}), \[rows, D\].
+    pub filtered_means: Option<&'a mut [f64]>,
+    /// Cov(z_t | y_{1:t}), \[rows of the plan, D, D\].
+    pub filtered_covs: Option<&'a mut [f64]>,
+    /// E(z_t | y_{1:t-1}), \[rows, D\].
+    pub predicted_means: Option<&'a mut [f64]>,
+    /// Cov(z_t | y_{1:t-1}), \[rows of the plan, D, D\].
+    pub predicted_covs: Option<&'a mut [f64]>,
+}
+
+impl LgssmParams {
+    /// p(z_t | y_{1:t}) and p(z_t | y_{1:t-1}) for every step.
+    ///
+    /// # Errors
+    /// Parameters and data that do not fit, or an observation that contradicts a noise-free state.
+    ///
+    /// # Source
+    /// Kalman (1960); the update takes Joseph's form where an observation is far more precise than the
+    /// prediction.
+    pub fn filter(&self, data: &Dataset<'_>, options: &GaussianOptions) -> Result<GaussianFiltered> {
+        let plan = Plan::new(data, options.share);
+        let (rows, d) = (data.num_rows(), self.state_dim());
+        let mut filtered = Moments::zeros(&plan, rows, d);
+        let mut predicted = Moments::zeros(&plan, rows, d);
+        let slices = FilteredSlices {
+            filtered_means: Some(&mut filtered.means),
+            filtered_covs: Some(&mut filtered.covs.values),
+            predicted_means: Some(&mut predicted.means),
+            predicted_covs: Some(&mut predicted.covs.values),
+        };
+        let marginal_loglik = self.filter_into(&plan, data, options, slices)?;
+        Ok(GaussianFiltered { marginal_loglik, filtered, predicted })
+    }
+
+    /// As [`LgssmParams::filter`], into the caller's memory; answers log p(y_{1:T}) of each sequence.
+    ///
+    /// # Errors
+    /// As [`LgssmParams::filter`]; also slices of another size.
+    pub fn filter_into(
+        &self,
+        plan: &Plan,
+        data: &Dataset<'_>,
+        options: &GaussianOptions,
+        out: FilteredSlices<'_>,
+    ) -> Result<Vec<f64>> {
+        self.check(data)?;
+        let d = self.state_dim();
+        let mut filtered = deal(plan, split_optional("filtered_means", out.filtered_means, data, d)?);
+        let mut predicted = deal(plan, split_optional("predicted_means", out.predicted_means, data, d)?);
+        let mut filtered_covs = plan.split("filtered_covs", out.filtered_covs, d * d)?.into_iter();
+        let mut predicted_covs = plan.split("predicted_covs", out.predicted_covs, d * d)?.into_iter();
+        let task = |group| Task {
+            group,
+            filtered_means: filtered.next().unwrap_or_default(),
+            predicted_means: predicted.next().unwrap_or_default(),
+            filtered_covs: filtered_covs.next().unwrap_or_default(),
+            predicted_covs: predicted_covs.next().unwrap_or_default(),
+        };
+        let tasks: Vec<_> = plan.groups().iter().map(task).collect();
+        let parts = threads::map(tasks, |task| self.filter_group(data, options, task));
+        gather(plan, data.num_sequences(), parts)
+    }
+
+    /// log p(y_{1:T}) of each sequence.
+    ///
+    /// # Errors
+    /// As [`LgssmParams::filter`].
+    pub fn marginal_log_prob(&self, data: &Dataset<'_>, options: &GaussianOptions) -> Result<Vec<f64>> {
+        self.filter_into(&Plan::new(data, options.share), data, options, FilteredSlices::default())
+    }
+
+    /// One group: gains once, means of each sequence. A lone sequence goes in chunks, so that a long one
+    /// does not keep the gains of all its steps.
+    fn filter_group(
+        &self,
+        data: &Dataset<'_>,
+        options: &GaussianOptions,
+        task: Task<'_, '_>,
+    ) -> Result<Vec<f64>> {
+        let Task { group, filtered_means, predicted_means, filtered_covs, predicted_covs } = task;
+        let mut buffers = Loan::<Buffers>::take();
+        let Buffers { riccati, gains, .. } = &mut *buffers;
+        let system = self.system();
+        let size = system.state_dim * system.state_dim;
+        riccati.start(&system, system.initial_cov, options.steady_state);
+        let chunk = if group.sequences.len() == 1 { CHUNK } else { group.num_steps };
+        let mut lots = lots(group, filtered_means, predicted_means, system.initial_mean);
+        for start in (0..group.num_steps).step_by(chunk) {
+            let steps = start..group.num_steps.min(start + chunk);
+            let first = group.sequences[0];
+            let rows = data.sequence(first).emission_rows(steps.clone());
+            riccati.advance(&system, rows, steps.clone(), gains).map_err(Error::in_series(first))?;
+            write_covs(gains, &steps, size, filtered_covs, predicted_covs);
+            let gains = &*gains;
+            lots = threads::map(lots, |lot| self.filter_lot(data, gains, &steps, lot))
+                .into_iter()
+                .collect::<Result<_>>()?;
+        }
+        Ok(lots.iter().flat_map(|lot| lot.states.iter().map(MeanState::marginal_loglik)).collect())
+    }
+
+    /// The means of one lot over `steps`.
+    fn filter_lot<'a>(
+        &self,
+        data: &Dataset<'_>,
+        gains: &Gains,
+        steps: &Range<usize>,
+        mut lot: Lot<'a>,
+    ) -> Result<Lot<'a>> {
+        let mut buffers = Loan::<LotBuffers>::take();
+        let (system, d) = (self.system(), self.state_dim());
+        let mut filtered = lot.filtered.iter_mut();
+        let mut predicted = lot.predicted.iter_mut();
+        for (&n, state) in lot.sequences.iter().zip(&mut lot.states) {
+            let offsets = self.offsets(data.sequence(n));
+            let series =
+                Series { emissions: data.sequence(n).emission_rows(steps.clone()), ..offsets.series() };
+            let rows = MeanRows {
+                predicted: rows_of(predicted.next(), steps, d),
+                filtered: rows_of(filtered.next(), steps, d),
+                innovations: &mut [],
+            };
+            advance_means(&system, &series, steps.clone(), gains, state, rows, &mut buffers.means)
+                .map_err(Error::in_series(n))?;
+        }
+        Ok(lot)
+    }
+}
+
+/// One group and the slices of its sequences.
+struct Task<'p, 'a> {
+    group: &'p Group,
+    filtered_means: Vec<&'a mut [f64]>,
+    predicted_means: Vec<&'a mut [f64]>,
+    filtered_covs: &'a mut [f64],
+    predicted_covs: &'a mut [f64],
+}
+
+/// Sequences that one thread takes at a time; slices that nobody asked for are left out.
+struct Lot<'a> {
+    sequences: &'a [usize],
+    states: Vec<MeanState>,
+    filtered: Vec<&'a mut [f64]>,
+    predicted: Vec<&'a mut [f64]>,
+}
+
+fn lots<'a>(
+    group: &'a Group,
+    filtered: Vec<&'a mut [f64]>,
+    predicted: Vec<&'a mut [f64]>,
+    initial_mean: &[f64],
+) -> Vec<Lot<'a>> {
+    let (mut filtered, mut predicted) = (filtered.into_iter(), predicted.into_iter());
+    let lot = |sequences: &'a [usize]| Lot {
+        sequences,
+        states: vec![MeanState::start(initial_mean); sequences.len()],
+        filtered: filtered.by_ref().take(sequences.len()).collect(),
+        predicted: predicted.by_ref().take(sequences.len()).collect(),
+    };
+    group.sequences.chunks(LOT).map(lot).collect()
+}
+
+/// The rows of `steps`; nothing where there is no slice.
+fn rows_of<'b>(slice: Option<&'b mut &mut [f64]>, steps: &Range<usize>, width: usize) -> &'b mut [f64] {
+    slice.map_or(&mut [], |slice| &mut slice[steps.start * width..steps.end * width])
+}
+
+/// Writes the covariances of `steps` where there is room for them.
+fn write_covs(
+    gains: &Gains,
+    steps: &Range<usize>,
+    size: usize,
+    filtered: &mut [f64],
+    predicted: &mut [f64],
+) {
+    for t in steps.clone() {
+        if !filtered.is_empty() {
+            filtered[t * size..(t + 1) * size].copy_from_slice(gains.filtered_cov(t));
+        }
+        if !predicted.is_empty() {
+            predicted[t * size..(t + 1) * size].copy_from_slice(gains.predicted_cov(t));
+        }
+    }
+}
+
+/// Deals slices, one per sequence, out to the groups.
+pub(super) fn deal<'a>(
+    plan: &Plan,
+    slices: Vec<&'a mut [f64]>,
+) -> impl Iterator<Item = Vec<&'a mut [f64]>> {
+    let mut slices: Vec<Option<&mut [f64]>> = slices.into_iter().map(Some).collect();
+    let dealt: Vec<Vec<_>> = plan
+        .groups()
+        .iter()
+        .map(|group| {
+            let of = |n: &usize| slices.get_mut(*n).and_then(Option::take);
+            group.sequences.iter().filter_map(of).collect()
+        })
+        .collect();
+    dealt.into_iter()
+}
+
+/// Puts values that groups answered, one per sequence, in the order of the sequences.
+pub(super) fn gather(plan: &Plan, num_sequences: usize, parts: Vec<Result<Vec<f64>>>) -> Result<Vec<f64>> {
+    let mut all = vec![0.0; num_sequences];
+    for (group, part) in plan.groups().iter().zip(parts) {
+        for (n, value) in group.sequences.iter().zip(part?) {
+            all[*n] = value;
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,126 @@
+//! Forecasting: states and emissions after the last observation.
+
+use statewise_kernels::gaussian::{MeanRows, MeanState, Series, advance_means};
+
+use super::plan::Plan;
+use super::predictive::add_emission_cov;
+use super::{Buffers, GaussianOptions, LotBuffers};
+use crate::data::{Dataset, Sequence};
+use crate::error::{Error, Result};
+use crate::model::linear_gaussian::LgssmParams;
+use crate::threads;
+use crate::workspace::Loan;
+
+/// Moments of the states and emissions of the steps after a sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GaussianForecast {
+    /// E(z_{T+h} | y_{1:T}), \[H, D\]; the first row is the one-step prediction.
+    pub state_means: Vec<f64>,
+    /// Cov(z_{T+h} | y_{1:T}), \[H, D, D\].
+    pub state_covs: Vec<f64>,
+    /// E(y_{T+h} | y_{1:T}), \[H, M\].
+    pub emission_means: Vec<f64>,
+    /// Cov(y_{T+h} | y_{1:T}), \[H, M, M\].
+    pub emission_covs: Vec<f64>,
+}
+
+impl LgssmParams {
+    /// Forecasts `horizon` steps past the end of each sequence: the filter goes on with every entry missing.
+    ///
+    /// `future_inputs` are u_{T+1}..u_{T+horizon}, one block per sequence, \[N, horizon, U\]. Arrays with one
+    /// entry per step must have entries for these steps too.
+    ///
+    /// # Errors
+    /// As [`LgssmParams::filter`]; also a horizon of 0, future inputs of another size, or arrays that end.
+    pub fn forecast(
+        &self,
+        data: &Dataset<'_>,
+        horizon: usize,
+        future_inputs: &[f64],
+        options: &GaussianOptions,
+    ) -> Result<Vec<GaussianForecast>> {
+        if horizon == 0 {
+            return Err(Error::argument("num_forecast_timesteps", 0, "at least 1"));
+        }
+        self.check(data)?;
+        let longest = data.lengths().max().unwrap_or(0) + horizon;
+        self.check_num_steps(longest)?;
+        let block = horizon * data.input_dim();
+        if future_inputs.len() != data.num_sequences() * block {
+            let expected = format!(
+                "{} sequences of {horizon} rows of dimension {}",
+                data.num_sequences(),
+                data.input_dim()
+            );
+            let found = format!("{} values", future_inputs.len());
+            return Err(Error::argument("forecast_inputs", found, expected));
+        }
+        let plan = Plan::new(data, options.share);
+        let parts = threads::map(plan.groups().iter().collect(), |group| {
+            let mut buffers = Loan::<Buffers>::take();
+            let Buffers { riccati, gains, ahead, .. } = &mut *buffers;
+            let (system, past) = (self.system(), group.num_steps);
+            let (d, m) = (system.state_dim, system.emission_dim);
+            let first = group.sequences[0];
+            let future = vec![f64::NAN; horizon * m];
+            riccati.start(&system, system.initial_cov, options.steady_state);
+            riccati
+                .advance(&system, data.sequence(first).emissions, 0..past, gains)
+                .and_then(|()| riccati.advance(&system, &future, past..past + horizon, ahead))
+                .map_err(Error::in_series(first))?;
+            let (gains, ahead) = (&*gains, &*ahead);
+            let parts = threads::map(group.sequences.clone(), |n| {
+                let mut buffers = Loan::<LotBuffers>::take();
+                let sequence = data.sequence(n);
+                let emissions = [sequence.emissions, &future].concat();
+                let inputs = [sequence.inputs, &future_inputs[n * block..(n + 1) * block]].concat();
+                let offsets = self.offsets(Sequence { emissions: &emissions, inputs: &inputs, ..sequence });
+                let series = offsets.series();
+                let mut state = MeanState::start(system.initial_mean);
+                let mut forecast = GaussianForecast {
+                    state_means: vec![0.0; horizon * d],
+                    state_covs: Vec::with_capacity(horizon * d * d),
+                    emission_means: vec![0.0; horizon * m],
+                    emission_covs: vec![0.0; horizon * m * m],
+                };
+                let seen = Series { emissions: sequence.emissions, ..series };
+                let rows = MeanRows::default();
+                advance_means(&system, &seen, 0..past, gains, &mut state, rows, &mut buffers.means)
+                    .and_then(|()| {
+                        let unseen = Series { emissions: &future, ..series };
+                        let rows = MeanRows {
+                            predicted: &mut forecast.state_means,
+                            filtered: &mut [],
+                            innovations: &mut [],
+                        };
+                        let steps = past..past + horizon;
+                        advance_means(&system, &unseen, steps, ahead, &mut state, rows, &mut buffers.means)
+                    })
+                    .map_err(Error::in_series(n))?;
+                for (h, t) in (past..past + horizon).enumerate() {
+                    let cov = ahead.predicted_cov(t);
+                    forecast.state_covs.extend_from_slice(cov);
+                    let mean = &forecast.state_means[h * d..(h + 1) * d];
+                    series.emission_mean(
+                        &system,
+                        t,
+                        mean,
+                        &mut forecast.emission_means[h * m..(h + 1) * m],
+                    );
+                    add_emission_cov(
+                        &system,
+                        t,
+                        cov,
+                        &mut forecast.emission_covs[h * m * m..(h + 1) * m * m],
+                    );
+                }
+                Ok((n, forecast))
+            });
+            parts.into_iter().collect::<Result<Vec<_>>>()
+        });
+        let mut all: Vec<(usize, GaussianForecast)> =
+            parts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        all.sort_by_key(|(n, _)| *n);
+        Ok(all.into_iter().map(|(_, forecast)| forecast).collect())
+    }
+}

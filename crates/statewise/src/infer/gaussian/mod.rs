@@ -1,0 +1,59 @@
+//! Inference in linear Gaussian models: one verb a file, all of them methods of [`LgssmParams`].
+//!
+//! Sequences that miss the same entries share their covariances: a [`Plan`] groups them, covariances are
+//! computed once a group, means pass over the data of each sequence.
+//!
+//! [`LgssmParams`]: crate::model::linear_gaussian::LgssmParams
+
+mod filter;
+mod forecast;
+mod gradient;
+mod plan;
+mod predictive;
+mod sample;
+mod smooth;
+
+pub use filter::{FilteredSlices, GaussianFiltered};
+pub use forecast::GaussianForecast;
+pub use gradient::LgssmGradient;
+pub use plan::{Covariances, Group, Moments, Plan};
+pub use predictive::GaussianPredictive;
+pub use smooth::{GaussianSmoothed, GaussianSmoothedSlices};
+pub(crate) use smooth::{SmoothedLot, Wanted};
+
+use statewise_kernels::gaussian::{Gains, MeanScratch, Riccati, Smoothing};
+
+/// How the engines work; results differ by rounding only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GaussianOptions {
+    /// Whether a covariance recursion that has settled to rounding is not repeated.
+    pub steady_state: bool,
+    /// Whether sequences that miss the same entries share covariances.
+    pub share: bool,
+}
+
+impl Default for GaussianOptions {
+    fn default() -> Self {
+        GaussianOptions { steady_state: true, share: true }
+    }
+}
+
+/// What a thread keeps between calls: covariances of one group.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    riccati: Riccati,
+    gains: Gains,
+    /// Of steps after the data.
+    ahead: Gains,
+    smoothing: Smoothing,
+}
+
+/// What a thread keeps between calls: rows of one sequence that its caller did not ask for.
+#[derive(Debug, Default)]
+pub(crate) struct LotBuffers {
+    means: MeanScratch,
+    scratch: Vec<f64>,
+    filtered: Vec<f64>,
+    innovations: Vec<f64>,
+    lot: Vec<f64>,
+}
