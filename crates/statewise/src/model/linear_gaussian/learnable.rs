@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::learn::{Learnable, MStepOutcome, Statistics};
 use crate::params::{ParamSpec, Params, Properties};
 
-/// Of its mean square: an initial variance below this has collapsed.
-const COLLAPSED: f64 = 1e-8;
+/// An initial variance below this share of the mean square that the state has later has collapsed.
+const COLLAPSED: f64 = 1e-3;
 
 impl Learnable for LinearGaussianSsm {
     fn schema(&self) -> &[ParamSpec] {
@@ -72,20 +72,20 @@ impl Learnable for LinearGaussianSsm {
 
     fn warnings(&self, statistics: &Statistics) -> Vec<String> {
         let d = self.spec().state_dim;
-        let sums = self.initial.sums(&statistics.values);
-        let stride = sums.yy.len() / d;
+        let (initial, dynamics) = (self.initial.sums(&statistics.values), self.dynamics.sums(&statistics.values));
+        let square = |yy: &[f64], i: usize| if yy.len() > d { yy[i * d + i] } else { yy[i] };
         let collapsed = |i: &usize| {
-            let square = sums.yy[i * stride + if stride > 1 { *i } else { 0 }] / sums.count;
-            let mean = sums.yx[*i] / sums.count;
-            square > 0.0 && square - mean * mean < COLLAPSED * square
+            let mean = initial.yx[*i] / initial.count;
+            let variance = square(&initial.yy, *i) / initial.count - mean * mean;
+            variance > 0.0 && variance < COLLAPSED * square(&dynamics.yy, *i) / dynamics.count
         };
         let found: Vec<usize> = (0..d).filter(collapsed).collect();
-        if sums.count <= 0.0 || found.is_empty() {
+        if initial.count >= 2.0 || found.is_empty() {
             return Vec::new();
         }
         vec![format!(
-            "the initial variance of states {found:?} has collapsed, so that initial.mean hardly moves any \
-             more: few sequences do not determine it; fix initial.cov, or give it a prior"
+            "the initial variance of states {found:?} has collapsed, as it does where one sequence is all there \
+             is to learn it from, and EM then hardly moves initial.mean; fix initial.cov, or give it a prior"
         )]
     }
 }
