@@ -7,13 +7,18 @@
 
 pub mod block;
 mod component;
+mod decompose;
 mod diffusion;
+mod forecast;
+mod learnable;
 mod lower;
+mod m_step;
 mod pull_back;
 mod spec;
 mod start;
 mod timeline;
 
+pub use decompose::{Coefficient, ComponentSeries};
 pub use pull_back::ArrayGradients;
 pub use spec::{Across, ComponentSpec, Initial, Irregular, StructuralSpec, Time};
 

@@ -1,0 +1,9 @@
+//! Laws of structural time series, each on a corpus of specifications.
+
+mod blocks;
+mod constraints;
+mod corpus;
+mod discretisation;
+mod goldens;
+mod gradients;
+mod specs;
