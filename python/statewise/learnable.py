@@ -26,7 +26,7 @@ class LearnableSSM(SSM):
     #: How restarts begin, unless they are told.
     _restart_method = "kmeans"
 
-    def initialize(self, seed: Seed = 0, method: str = ..., **values: Any) -> tuple[Params, Properties]:
+    def initialize(self, *args: Any, **values: Any) -> tuple[Params, Properties]:
         """Returns starting parameters and their properties (everything trainable)."""
         raise NotImplementedError
 

@@ -22,7 +22,7 @@ pub(crate) fn save(
     props: &str,
     provenance: BTreeMap<String, String>,
 ) -> PyResult<()> {
-    let (spec, params) = (model.0.spec(), to_params(&params)?);
+    let (spec, params) = (model.0.spec().map_err(error)?, to_params(&params)?);
     let file = ModelFile { name, spec, params, properties: properties(props, model.schema())?, provenance };
     py.detach(|| file.save(&path)).map_err(error)
 }

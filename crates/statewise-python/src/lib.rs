@@ -13,6 +13,7 @@ mod lgssm;
 mod model;
 mod online;
 mod select;
+mod structural;
 mod threads;
 
 use pyo3::prelude::*;
@@ -48,9 +49,9 @@ mod _native {
     #[pymodule_export]
     use super::lgssm::draws::{lgssm_log_prob, lgssm_posterior_sample, lgssm_sample};
     #[pymodule_export]
-    use super::lgssm::predict::{lgssm_forecast, lgssm_gradient, lgssm_posterior_predictive};
-    #[pymodule_export]
     use super::lgssm::infer::{lgssm_filter, lgssm_marginal_log_prob, lgssm_smoother};
+    #[pymodule_export]
+    use super::lgssm::predict::{lgssm_forecast, lgssm_gradient, lgssm_posterior_predictive};
     #[pymodule_export]
     use super::lgssm::{Lgssm, LinearGaussianSsm};
     #[pymodule_export]
@@ -60,6 +61,10 @@ mod _native {
     #[pymodule_export]
     use super::select::{
         cross_validate, find_permutation, information_criteria, order_by_parameter, permute, state_overlap,
+    };
+    #[pymodule_export]
+    use super::structural::{
+        StructuralTimeSeries, structural_coefficients, structural_decompose, structural_forecast,
     };
     #[pymodule_export]
     use super::threads::{forget_threads, groups, num_threads, set_num_threads};

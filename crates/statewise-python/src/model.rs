@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use serde_json::Value;
 use statewise::Seed;
 use statewise::data::Dataset;
 use statewise::learn::{Candidate, Learnable};
-use statewise::model::hmm;
+use statewise::model::hmm::{self, Hmm};
+use statewise::model::linear_gaussian::{self, LinearGaussianSsm};
+use statewise::model::structural::StructuralTimeSeries;
 use statewise::output::ModelSpec;
 use statewise::params::{Constraint, ParamSpec};
 
@@ -19,7 +22,9 @@ pub struct Model(pub(crate) AnyModel);
 /// The families.
 #[derive(Clone)]
 pub(crate) enum AnyModel {
-    Hmm(Arc<hmm::Hmm>),
+    Hmm(Arc<Hmm>),
+    LinearGaussian(Arc<LinearGaussianSsm>),
+    Structural(Arc<StructuralTimeSeries>),
 }
 
 impl AnyModel {
@@ -27,32 +32,40 @@ impl AnyModel {
     pub(crate) fn learnable(&self) -> &dyn Learnable {
         match self {
             AnyModel::Hmm(model) => &**model,
+            AnyModel::LinearGaussian(model) => &**model,
+            AnyModel::Structural(model) => &**model,
         }
+    }
+
+    /// The specification alone, and the name of its kind in model files.
+    fn spec_value(&self) -> serde_json::Result<(Value, &'static str)> {
+        Ok(match self {
+            AnyModel::Hmm(model) => (serde_json::to_value(model.spec())?, "hmm"),
+            AnyModel::LinearGaussian(model) => (serde_json::to_value(model.spec())?, "linear_gaussian"),
+            AnyModel::Structural(model) => (serde_json::to_value(model.spec())?, "structural"),
+        })
     }
 
     /// As model files hold it.
-    pub(crate) fn spec(&self) -> ModelSpec {
-        match self {
-            AnyModel::Hmm(model) => ModelSpec::Hmm(model.spec().clone()),
-        }
-    }
-
-    /// The specification alone, as JSON.
-    fn spec_json(&self) -> serde_json::Result<String> {
-        match self {
-            AnyModel::Hmm(model) => serde_json::to_string(model.spec()),
-        }
+    pub(crate) fn spec(&self) -> serde_json::Result<ModelSpec> {
+        let (mut spec, kind) = self.spec_value()?;
+        spec["kind"] = kind.into();
+        serde_json::from_value(spec)
     }
 
     fn input_dim(&self) -> usize {
         match self {
             AnyModel::Hmm(model) => model.input_dim(),
+            AnyModel::LinearGaussian(model) => model.spec().input_dim,
+            AnyModel::Structural(model) => model.input_dim(),
         }
     }
 
     fn emission_shape(&self) -> Vec<usize> {
         match self {
             AnyModel::Hmm(model) => model.emission_shape(),
+            AnyModel::LinearGaussian(model) => vec![model.spec().emission_dim],
+            AnyModel::Structural(model) => vec![model.emission_dim()],
         }
     }
 
@@ -63,14 +76,28 @@ impl AnyModel {
         informed: bool,
         seed: Seed,
     ) -> statewise::Result<Candidate> {
-        match self {
+        Ok(match self {
             AnyModel::Hmm(model) => {
-                let model = hmm::Hmm::new(model.spec().clone())?;
+                let model = Hmm::new(model.spec().clone())?;
                 let start = if informed { hmm::Start::KMeans(training) } else { hmm::Start::Prior };
                 let (start, properties) = model.initialize(start, seed, &[])?;
-                Ok(Candidate { model: Box::new(model), start, properties })
+                Candidate { model: Box::new(model), start, properties }
             }
-        }
+            AnyModel::LinearGaussian(model) => {
+                let model = LinearGaussianSsm::new(model.spec().clone())?;
+                let start = if informed {
+                    linear_gaussian::Start::Subspace(training)
+                } else {
+                    linear_gaussian::Start::Default
+                };
+                let (start, properties) = model.initialize(start, seed, &[])?;
+                Candidate { model: Box::new(model), start, properties }
+            }
+            AnyModel::Structural(model) => {
+                let (start, properties) = model.initialize(training, None, &[])?;
+                Candidate { model: Box::new((**model).clone()), start, properties }
+            }
+        })
     }
 }
 
@@ -88,7 +115,7 @@ impl Model {
 impl Model {
     /// The specification with all defaults filled in, as JSON.
     fn spec(&self) -> PyResult<String> {
-        self.0.spec_json().map_err(error)
+        Ok(self.0.spec_value().map_err(error)?.0.to_string())
     }
 
     #[getter]

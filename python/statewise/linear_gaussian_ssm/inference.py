@@ -228,6 +228,11 @@ def lgssm_forecast(
         count = data.num_sequences
         future = driven_rows("forecast_inputs", forecast_inputs, count, horizon, system.input_dim)
     found = _native.lgssm_forecast(system, data, horizon, future, options_json(options))
+    return forecast_per_sequence(data, found)
+
+
+def forecast_per_sequence(data: Dataset, found: list[tuple[Array, Array, Array, Array]]) -> GaussianForecast:
+    """One forecast of arrays, with a leading N unless there is one sequence."""
     parts = (np.stack(part) for part in zip(*found, strict=True))
     return GaussianForecast(*(data.per_sequence(part) for part in parts))
 

@@ -18,6 +18,7 @@ from .blocks import (
     TrigonometricSeasonal,
 )
 from .model import StructuralTimeSeries
+from .results import Coefficient, ComponentPosterior, Decomposition, StructuralFit
 from .terms import Block, Component, Sum, Term
 
 __all__ = [
@@ -25,11 +26,14 @@ __all__ = [
     "Autoregressive",
     "Block",
     "Brownian",
+    "Coefficient",
     "Component",
+    "ComponentPosterior",
     "ConstantAcceleration",
     "ConstantVelocity",
     "Cycle",
     "DampedTrend",
+    "Decomposition",
     "Intervention",
     "LocalLevel",
     "LocalLinearTrend",
@@ -37,6 +41,7 @@ __all__ = [
     "OrnsteinUhlenbeck",
     "Regression",
     "Seasonal",
+    "StructuralFit",
     "StructuralTimeSeries",
     "Sum",
     "Term",

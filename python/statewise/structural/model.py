@@ -19,10 +19,11 @@ from ..errors import StatewiseError
 from ..linear_gaussian_ssm import inference
 from ..linear_gaussian_ssm.base import GaussianSSM
 from ..linear_gaussian_ssm.posteriors import GaussianForecast
-from ..linear_gaussian_ssm.system import FilterOptions
+from ..linear_gaussian_ssm.system import FilterOptions, options_json
 from ..parameters import Params, Properties
 from ..ssm import ParamsLike, Spec
 from .blocks import Regression, TrigonometricSeasonal
+from .results import Coefficient, Decomposition, StructuralFit, stacked
 from .terms import Component, Term, terms
 
 if TYPE_CHECKING:
@@ -154,27 +155,74 @@ class StructuralTimeSeries(GaussianSSM):
         """
         data = self._data(emissions, inputs)
         horizon = size("num_forecast_timesteps", num_forecast_timesteps)
-        system = self._system(params, self._prolonged(data, horizon, forecast_inputs))
-        return inference.lgssm_forecast(system, replace(data, inputs=None), horizon, **options)
-
-    def _prolonged(self, data: Dataset, horizon: int, forecast_inputs: ArrayLike | None) -> Dataset:
-        """The data with `horizon` steps without observations after the last."""
         count = data.num_sequences
         future = driven_rows("forecast_inputs", forecast_inputs, count, horizon, self.input_dim)
-        if future is None and self.input_dim:
-            raise StatewiseError(
-                f"forecast_inputs: found none, expected shape ({horizon}, {self.input_dim})"
-            )
-        ends, width = data.ends, data.rows.shape[1]
-        blank = np.full((horizon, width), np.nan)
-        rows = [part for y in np.split(data.rows, ends[:-1]) for part in (y, blank)]
-        driven = None
-        if future is not None and data.inputs is not None:
-            past = np.split(data.inputs, ends[:-1])
-            coming = future.reshape(count, horizon, -1)
-            driven = np.concatenate([part for pair in zip(past, coming, strict=True) for part in pair])
-        lengths = [length + horizon for length in data.lengths]
-        return Dataset(np.concatenate(rows), lengths, data.layout, driven)
+        found = native.structural_forecast(
+            self._native, self._arrays(params), data, horizon, future, options_json(options)
+        )
+        return inference.forecast_per_sequence(data, found)
+
+    # ---- components
+
+    def decompose(
+        self, params: ParamsLike, emissions: Any, inputs: Any = None, **options: Unpack[FilterOptions]
+    ) -> Decomposition:
+        """What each component adds to the series, given all observations."""
+        data = self._data(emissions, inputs)
+        found = native.structural_decompose(
+            self._native, self._arrays(params), data, options_json(options)
+        )
+        names = self.component_names
+        return Decomposition(names, *stacked(data, names, self.emission_dim, found))
+
+    def coefficients(
+        self, params: ParamsLike, emissions: Any, inputs: Any = None, **options: Unpack[FilterOptions]
+    ) -> Any:
+        """Coefficients of regressions and interventions at the last step, with standard errors: a list of
+        `Coefficient`, or one for each sequence.
+
+        Where coefficients do not change these are their estimates by generalised least squares.
+        """
+        data = self._data(emissions, inputs)
+        found = native.structural_coefficients(
+            self._native, self._arrays(params), data, options_json(options)
+        )
+        lists: list[list[Coefficient]] = [[] for _ in range(data.num_sequences)]
+        for name, sequence, mean, error in found:
+            lists[sequence].append(Coefficient(name, mean, error))
+        return data.per_sequence(lists)
+
+    def fit(
+        self,
+        emissions: Any,
+        inputs: Any = None,
+        num_iters: int = 500,
+        *,
+        params: ParamsLike | None = None,
+        props: Properties | None = None,
+        num_restarts: int = 0,
+        seed: Seed = 0,
+        verbose: bool = False,
+        **values: Any,
+    ) -> StructuralFit:
+        """Fits by maximum likelihood (L-BFGS with the exact gradient) and keeps the data for what follows.
+
+        * `params`: where the fit starts; by default what `initialize` finds in the data.
+        * `props`: what may be moved; by default everything.
+        * `num_restarts`: so many fits from other starts besides; the best is kept.
+        * `values`: starting values that all starts share (`level_variance`, ...).
+        """
+        data = self._data(emissions, inputs)
+        props = self.properties() if props is None else props
+        if params is None:
+            params, _ = self.initialize(emissions=data, **values)
+        best = self.fit_lbfgs(params, props, data, num_iters=num_iters, verbose=verbose)
+        for one in np.random.default_rng(as_seed(seed)).integers(0, 2**63, size=num_restarts):
+            start, _ = self.initialize(int(one), emissions=data, **values)
+            fit = self.fit_lbfgs(start, props, data, num_iters=num_iters, verbose=verbose)
+            if not fit.log_probs[-1] <= best.log_probs[-1]:
+                best = fit
+        return StructuralFit(self, data, props, best)
 
 
 def _columns(part: Component) -> list[int]:

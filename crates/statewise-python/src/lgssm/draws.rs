@@ -71,8 +71,7 @@ pub(crate) fn lgssm_posterior_sample<'py>(
     num_samples: usize,
 ) -> PyResult<Array<'py>> {
     let (data, options) = (data.dataset()?, self::options(options)?);
-    let draws = py
-        .detach(|| system.0.posterior_sample(&data, &options, Seed(seed), num_samples))
-        .map_err(error)?;
+    let draws =
+        py.detach(|| system.0.posterior_sample(&data, &options, Seed(seed), num_samples)).map_err(error)?;
     Ok(shaped(py, draws, &[num_samples, data.num_rows(), system.0.state_dim()]))
 }

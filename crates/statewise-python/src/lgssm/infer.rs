@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadwriteArrayDyn};
 use pyo3::prelude::*;
 use serde::Deserialize;
-use statewise::infer::{FilteredSlices, GaussianOptions, GaussianSmoothedSlices, Plan};
+use statewise::infer::gaussian::{FilteredSlices, GaussianOptions, GaussianSmoothedSlices, Plan};
 
 use super::Lgssm;
 use crate::convert::{DataArg, error, flat, slice_mut};
@@ -24,7 +24,7 @@ struct OptionsSpec {
 }
 
 /// Options from their JSON text.
-pub(super) fn options(json: &str) -> PyResult<GaussianOptions> {
+pub(crate) fn options(json: &str) -> PyResult<GaussianOptions> {
     let OptionsSpec { steady_state, share } = serde_json::from_str(json).map_err(error)?;
     Ok(GaussianOptions { steady_state, share, ..GaussianOptions::default() })
 }

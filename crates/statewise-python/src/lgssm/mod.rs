@@ -6,5 +6,7 @@ mod model;
 mod params;
 pub(crate) mod predict;
 
+pub(crate) use infer::options;
 pub(crate) use model::LinearGaussianSsm;
 pub(crate) use params::Lgssm;
+pub(crate) use predict::{ForecastTuple, forecast_tuples};

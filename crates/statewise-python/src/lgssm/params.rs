@@ -21,10 +21,8 @@ impl Lgssm {
     #[new]
     #[pyo3(signature = (arrays: "dict[str, NDArray[float64]]", diagonal: "bool"))]
     fn new(arrays: BTreeMap<String, PyReadonlyArrayDyn<'_, f64>>, diagonal: bool) -> PyResult<Self> {
-        let mut arrays: BTreeMap<String, Array> = arrays
-            .into_iter()
-            .map(|(name, value)| Ok((name, array(&value)?)))
-            .collect::<PyResult<_>>()?;
+        let mut arrays: BTreeMap<String, Array> =
+            arrays.into_iter().map(|(name, value)| Ok((name, array(&value)?))).collect::<PyResult<_>>()?;
         let mut take = |name: &str| arrays.remove(name);
         let mut needed = |name: &str| {
             take(name).ok_or_else(|| error(statewise::Error::argument(name, "none", "an array")))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use numpy::{PyArray1, PyArrayDyn, PyReadonlyArray2};
 use pyo3::prelude::*;
-use statewise::infer::{GaussianForecast, LgssmGradient};
+use statewise::infer::gaussian::{GaussianForecast, LgssmGradient};
 
 use super::Lgssm;
 use super::infer::options;
@@ -42,11 +42,23 @@ pub(crate) fn lgssm_forecast<'py>(
     horizon: usize,
     future_inputs: Option<PyReadonlyArray2<'_, f64>>,
     options: &str,
-) -> PyResult<Vec<(Array<'py>, Array<'py>, Array<'py>, Array<'py>)>> {
+) -> PyResult<Vec<ForecastTuple<'py>>> {
     let (data, options) = (data.dataset()?, self::options(options)?);
     let inputs = future_inputs.as_ref().map_or(Ok(&[][..]), slice)?;
     let found = py.detach(|| system.0.forecast(&data, horizon, inputs, &options)).map_err(error)?;
-    let (d, m) = (system.0.state_dim(), system.0.emission_dim());
+    Ok(forecast_tuples(py, found, horizon, system.0.state_dim(), system.0.emission_dim()))
+}
+
+/// State means and covariances, emission means and covariances.
+pub(crate) type ForecastTuple<'py> = (Array<'py>, Array<'py>, Array<'py>, Array<'py>);
+
+pub(crate) fn forecast_tuples(
+    py: Python<'_>,
+    forecasts: Vec<GaussianForecast>,
+    horizon: usize,
+    d: usize,
+    m: usize,
+) -> Vec<ForecastTuple<'_>> {
     let one = |forecast: GaussianForecast| {
         (
             shaped(py, forecast.state_means, &[horizon, d]),
@@ -55,12 +67,13 @@ pub(crate) fn lgssm_forecast<'py>(
             shaped(py, forecast.emission_covs, &[horizon, m, m]),
         )
     };
-    Ok(found.into_iter().map(one).collect())
+    forecasts.into_iter().map(one).collect()
 }
 
 /// (log p(y) of each sequence, gradient by the names of the arrays, in emissions [rows, M], in inputs
 /// [rows, U]).
-type Gradient<'py> = (Bound<'py, PyArray1<f64>>, BTreeMap<&'static str, Array<'py>>, Array<'py>, Array<'py>);
+type Gradient<'py> =
+    (Bound<'py, PyArray1<f64>>, BTreeMap<&'static str, Array<'py>>, Array<'py>, Array<'py>);
 
 /// log p(y) and its gradient.
 #[pyfunction]
