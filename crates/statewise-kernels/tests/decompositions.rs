@@ -47,9 +47,8 @@ fn eigenvectors_and_eigenvalues_give_the_matrix_back() {
         assert!(departure_from_orthonormal(&got.vectors, n, n) < 1e-13);
         for i in 0..n {
             for j in 0..n {
-                let back: f64 = (0..n)
-                    .map(|k| got.vectors[i * n + k] * got.values[k] * got.vectors[j * n + k])
-                    .sum();
+                let back: f64 =
+                    (0..n).map(|k| got.vectors[i * n + k] * got.values[k] * got.vectors[j * n + k]).sum();
                 assert!((back - a[i * n + j]).abs() < 1e-12, "{n}: {back} for {}", a[i * n + j]);
             }
         }

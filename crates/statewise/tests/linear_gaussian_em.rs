@@ -121,7 +121,8 @@ fn dense_statistics(scene: &Scene) -> (Vec<f64>, f64) {
     let (d, m, u) = (spec.state_dim, spec.emission_dim, spec.input_dim);
     let lowered = scene.model.lower(&scene.params).unwrap();
     let data = scene.data();
-    let mut parts = [Dense::new(d, 1), Dense::new(d, spec.dynamics_columns()), Dense::new(m, spec.emissions_columns())];
+    let mut parts =
+        [Dense::new(d, 1), Dense::new(d, spec.dynamics_columns()), Dense::new(m, spec.emissions_columns())];
     let mut loglik = 0.0;
     for n in 0..data.num_sequences() {
         let sequence = data.sequence(n);
@@ -313,7 +314,12 @@ fn statistics_add_up_over_sequences_that_share_covariances_or_not() {
             sum.merge(&model.e_step(&scene.params, &data.select(&[n])).unwrap());
         }
         close(scene.name, &whole.values, &sum.values, 1e-13);
-        close(scene.name, &[whole.num_steps, whole.num_sequences], &[sum.num_steps, sum.num_sequences], 0.0);
+        close(
+            scene.name,
+            &[whole.num_steps, whole.num_sequences],
+            &[sum.num_steps, sum.num_sequences],
+            0.0,
+        );
     }
 }
 
@@ -363,7 +369,10 @@ fn constraints(scene: &Scene) -> Vec<(&'static str, Properties)> {
     let mut list = vec![
         ("free", plain.clone()),
         ("weights fixed", set(&[("dynamics.weights", fixed()), ("emissions.weights", fixed())])),
-        ("noise fixed", set(&[("dynamics.cov", fixed()), ("emissions.cov", fixed()), ("initial.cov", fixed())])),
+        (
+            "noise fixed",
+            set(&[("dynamics.cov", fixed()), ("emissions.cov", fixed()), ("initial.cov", fixed())]),
+        ),
         (
             "entries fixed",
             set(&[
@@ -383,7 +392,13 @@ fn constraints(scene: &Scene) -> Vec<(&'static str, Properties)> {
             ]),
         ));
         if scene.model.spec().dynamics_cov == CovarianceForm::Diagonal {
-            list.push(("variances tied", set(&[("dynamics.cov", tied("dynamics.cov")), ("dynamics.weights", tied("dynamics.weights"))])));
+            list.push((
+                "variances tied",
+                set(&[
+                    ("dynamics.cov", tied("dynamics.cov")),
+                    ("dynamics.weights", tied("dynamics.weights")),
+                ]),
+            ));
         }
     }
     list
@@ -448,7 +463,8 @@ fn em_and_quasi_newton_reach_the_same_constrained_maximum() {
     let scene = &scenes()[7];
     for (what, properties) in constraints(scene).into_iter().filter(|(what, _)| *what != "noise fixed") {
         let em = Em { num_iters: 4000, tolerance: Some(1e-13), prior: true };
-        let climbed = em.fit(&scene.model, &scene.params, &properties, &scene.data(), &mut |_| true).unwrap();
+        let climbed =
+            em.fit(&scene.model, &scene.params, &properties, &scene.data(), &mut |_| true).unwrap();
         let newton = QuasiNewton { num_iters: 2000, ..QuasiNewton::default() };
         let fitted =
             newton.fit(&scene.model, &climbed.params, &properties, &scene.data(), &mut |_| true).unwrap();
@@ -461,7 +477,8 @@ fn em_and_quasi_newton_reach_the_same_constrained_maximum() {
 fn a_variance_of_zero_stays_zero_and_its_row_as_it_is() {
     use CovarianceForm::{Diagonal, Full};
     for form in [Full, Diagonal] {
-        let spec = LinearGaussianSpec { dynamics_cov: form, initial_cov: form, ..LinearGaussianSpec::new(2, 2) };
+        let spec =
+            LinearGaussianSpec { dynamics_cov: form, initial_cov: form, ..LinearGaussianSpec::new(2, 2) };
         let mut scene = Scene::new("no noise", spec);
         let place = |path: &str| scene.model.schema().iter().position(|s| s.path == path).unwrap();
         let (cov, weights) = (place("dynamics.cov"), place("dynamics.weights"));
@@ -469,8 +486,13 @@ fn a_variance_of_zero_stays_zero_and_its_row_as_it_is() {
         scene.params.arrays_mut()[cov].values_mut().copy_from_slice(&noise);
         let em = Em { num_iters: 30, tolerance: None, prior: true };
         let properties = Properties::trainable(scene.model.schema());
-        let report = em.fit(&scene.model, &scene.params, &properties, &scene.data(), &mut |_| true).unwrap();
-        assert!(report.log_probs.windows(2).all(|p| p[1] >= p[0] - 1e-9 * p[0].abs()), "{:?}", report.log_probs);
+        let report =
+            em.fit(&scene.model, &scene.params, &properties, &scene.data(), &mut |_| true).unwrap();
+        assert!(
+            report.log_probs.windows(2).all(|p| p[1] >= p[0] - 1e-9 * p[0].abs()),
+            "{:?}",
+            report.log_probs
+        );
         let fitted = report.params.arrays();
         assert_eq!(fitted[weights].row(1), scene.params.arrays()[weights].row(1));
         assert_ne!(fitted[weights].row(0), scene.params.arrays()[weights].row(0));

@@ -112,7 +112,11 @@ impl InverseWishart {
                 return Ok(cov);
             }
         }
-        Err(Error::argument("df", self.df, "enough degrees of freedom for a covariance in double precision"))
+        Err(Error::argument(
+            "df",
+            self.df,
+            "enough degrees of freedom for a covariance in double precision",
+        ))
     }
 }
 
@@ -192,7 +196,8 @@ impl MatrixNormalInverseWishart {
         let mut precision = vec![0.0; n * n];
         inverse_chol(&chol, n, &mut precision);
         let off: Vec<f64> = weights.iter().zip(self.loc.values()).map(|(w, m)| w - m).collect();
-        let spread = product_transposed(&product(&off, self.col_precision.values(), n, p, p), &off, n, p, n);
+        let spread =
+            product_transposed(&product(&off, self.col_precision.values(), n, p, p), &off, n, p, n);
         self.weights_log_normaliser()
             - 0.5 * p as f64 * log_det_chol(&chol, n)
             - 0.5 * dot(&precision, &spread)
@@ -351,7 +356,11 @@ fn positive_definite(argument: &str, value: &Array, n: usize) -> Result<()> {
     let a = value.values();
     let gap = a.iter().zip(transpose(a, n, n)).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
     if gap > 1e-8 * a.iter().fold(0.0, |m: f64, x| m.max(x.abs())) {
-        return Err(Error::argument(argument, format!("a gap of {gap} across the diagonal"), "a symmetric matrix"));
+        return Err(Error::argument(
+            argument,
+            format!("a gap of {gap} across the diagonal"),
+            "a symmetric matrix",
+        ));
     }
     cholesky(&mut a.to_vec(), n).map_err(|e| Error::argument(argument, e, "a positive definite matrix"))
 }

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use statewise_kernels::gaussian::{
-    Gains, MeanRows, MeanScratch, MeanState, Riccati, Series, SmoothedRows, Smoothing, System, advance_means,
-    smooth_means,
+    Gains, MeanRows, MeanScratch, MeanState, Riccati, Series, SmoothedRows, Smoothing, System,
+    advance_means, smooth_means,
 };
 
 use super::lgssm_params::LgssmParams;
@@ -89,7 +89,8 @@ fn patterns(data: &Dataset<'_>) -> Vec<Vec<usize>> {
 fn compute(lowered: &LgssmParams, data: &Dataset<'_>, n: usize) -> Result<Tables> {
     let system = lowered.system();
     let sequence = data.sequence(n);
-    let (mut riccati, mut gains, mut smoothing) = (Riccati::default(), Gains::default(), Smoothing::default());
+    let (mut riccati, mut gains, mut smoothing) =
+        (Riccati::default(), Gains::default(), Smoothing::default());
     riccati.start(&system, system.initial_cov, true);
     riccati
         .advance(&system, sequence.emissions, 0..sequence.num_steps(), &mut gains)
@@ -116,7 +117,10 @@ fn accumulate(
     };
     let system = lowered.system();
     let weights = model.emissions.weights(params.arrays());
-    let cov = model.emissions.form.to_full(params.arrays()[model.emissions.cov].values(), model.emissions.outputs);
+    let cov = model
+        .emissions
+        .form
+        .to_full(params.arrays()[model.emissions.cov].values(), model.emissions.outputs);
     let mut accumulator = Accumulator {
         model,
         missing: MissingEntries::new(&weights, &cov, model.emissions.outputs),

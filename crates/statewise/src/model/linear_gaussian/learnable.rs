@@ -72,7 +72,8 @@ impl Learnable for LinearGaussianSsm {
 
     fn warnings(&self, statistics: &Statistics) -> Vec<String> {
         let d = self.spec().state_dim;
-        let (initial, dynamics) = (self.initial.sums(&statistics.values), self.dynamics.sums(&statistics.values));
+        let (initial, dynamics) =
+            (self.initial.sums(&statistics.values), self.dynamics.sums(&statistics.values));
         let square = |yy: &[f64], i: usize| if yy.len() > d { yy[i * d + i] } else { yy[i] };
         let collapsed = |i: &usize| {
             let mean = initial.yx[*i] / initial.count;

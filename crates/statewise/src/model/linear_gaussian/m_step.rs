@@ -125,9 +125,8 @@ impl Regression {
 /// `least`; whether it had to. Dimensions that are not `noisy` stay zero.
 fn repair(cov: &mut [f64], n: usize, noisy: &[usize], floors: &[f64], least: f64) -> bool {
     let r = noisy.len();
-    let block = |cov: &[f64]| -> Vec<f64> {
-        (0..r * r).map(|at| cov[noisy[at / r] * n + noisy[at % r]]).collect()
-    };
+    let block =
+        |cov: &[f64]| -> Vec<f64> { (0..r * r).map(|at| cov[noisy[at / r] * n + noisy[at % r]]).collect() };
     let part = block(cov);
     let above = noisy.iter().all(|i| cov[i * n + i] >= floors[*i]);
     if above && cholesky(&mut part.clone(), r).is_ok() {

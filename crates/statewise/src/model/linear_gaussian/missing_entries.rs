@@ -84,8 +84,8 @@ impl Partial {
         let seen: Vec<f64> = self.observed.iter().map(|i| y[*i]).collect();
         let (q, o) = (x.len(), seen.len());
         for (a, i) in self.missing.iter().enumerate() {
-            out[*i] = dot(&self.regression[a * q..(a + 1) * q], x)
-                + dot(&self.gain[a * o..(a + 1) * o], &seen);
+            out[*i] =
+                dot(&self.regression[a * q..(a + 1) * q], x) + dot(&self.gain[a * o..(a + 1) * o], &seen);
         }
     }
 }

@@ -43,8 +43,7 @@ impl LinearGaussianSsm {
         let mut end = 0;
         let mut part = |schema: &mut Vec<ParamSpec>, columns, cov: ParamSpec, form, outputs, prior| {
             schema.push(cov);
-            let mut part =
-                Regression { outputs, columns, cov: schema.len() - 1, form, prior, stats: 0..0 };
+            let mut part = Regression { outputs, columns, cov: schema.len() - 1, form, prior, stats: 0..0 };
             part.stats = end..end + part.num_stats();
             end = part.stats.end;
             part
@@ -93,9 +92,8 @@ impl LinearGaussianSsm {
         params.check(&self.schema)?;
         let (d, m) = (self.spec.state_dim, self.spec.emission_dim);
         let array = |path: &str| params.get(&self.schema, path).cloned();
-        let required = |path: &str| {
-            array(path).ok_or_else(|| Error::argument("params", "an incomplete schema", path))
-        };
+        let required =
+            |path: &str| array(path).ok_or_else(|| Error::argument("params", "an incomplete schema", path));
         let full = |path: &str, form: CovarianceForm, n: usize| -> Result<Array> {
             Ok(Array::new(&[n, n], form.to_full(required(path)?.values(), n)))
         };

@@ -73,8 +73,7 @@ impl StructuralTimeSeries {
             lengths.push(data.range(n).len() + horizon);
         }
         let extended = Dataset::ragged(rows, &lengths, data.width())?;
-        let extended =
-            if block > 0 { extended.with_inputs(inputs, self.input_dim())? } else { extended };
+        let extended = if block > 0 { extended.with_inputs(inputs, self.input_dim())? } else { extended };
         self.check_data(&extended)?;
         Ok(extended)
     }
