@@ -2,5 +2,7 @@
 
 mod json;
 mod model_file;
+mod model_spec;
 
-pub use model_file::{FORMAT, ModelFile, ModelSpec, VERSION};
+pub use model_file::{FORMAT, ModelFile, VERSION};
+pub use model_spec::ModelSpec;

@@ -26,8 +26,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::json;
+use super::model_spec::ModelSpec;
 use crate::error::{Error, Result};
-use crate::model::hmm::{Hmm, HmmSpec};
+use crate::model::hmm::Hmm;
+use crate::model::linear_gaussian::LinearGaussianSsm;
 use crate::params::{Array, ParamProperties, ParamSpec, Params, Properties};
 
 /// The value of the member `format`.
@@ -38,15 +40,6 @@ pub const VERSION: u64 = 1;
 
 /// Files above this size are refused unread.
 const MAX_BYTES: u64 = 1 << 30;
-
-/// What kind of model a file holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ModelSpec {
-    /// A hidden Markov model.
-    Hmm(HmmSpec),
-}
 
 /// A model with its parameters, and where it came from.
 #[derive(Clone, Debug, PartialEq)]
@@ -79,22 +72,39 @@ struct Document {
 impl ModelFile {
     /// A file of a hidden Markov model with everything trainable and no notes.
     pub fn hmm(name: impl Into<String>, model: &Hmm, params: Params) -> Self {
-        ModelFile {
-            name: name.into(),
-            spec: ModelSpec::Hmm(model.spec().clone()),
-            params,
-            properties: Properties::trainable(model.schema()),
-            provenance: BTreeMap::new(),
-        }
+        Self::trainable(name.into(), ModelSpec::Hmm(model.spec().clone()), model.schema(), params)
+    }
+
+    /// A file of a linear Gaussian model with everything trainable and no notes.
+    pub fn linear_gaussian(name: impl Into<String>, model: &LinearGaussianSsm, params: Params) -> Self {
+        Self::trainable(name.into(), ModelSpec::LinearGaussian(model.spec().clone()), model.schema(), params)
+    }
+
+    fn trainable(name: String, spec: ModelSpec, schema: &[ParamSpec], params: Params) -> Self {
+        let properties = Properties::trainable(schema);
+        ModelFile { name, spec, params, properties, provenance: BTreeMap::new() }
     }
 
     /// Builds the hidden Markov model.
     ///
     /// # Errors
-    /// Sizes or hyper-parameters that do not fit.
+    /// A model of another kind; sizes or hyper-parameters that do not fit.
     pub fn build_hmm(&self) -> Result<Hmm> {
-        let ModelSpec::Hmm(spec) = &self.spec;
-        Hmm::new(spec.clone())
+        match &self.spec {
+            ModelSpec::Hmm(spec) => Hmm::new(spec.clone()),
+            other => Err(damaged(format!("{} is {}, not a hidden Markov model", self.name, other.kind()))),
+        }
+    }
+
+    /// Builds the linear Gaussian model.
+    ///
+    /// # Errors
+    /// A model of another kind; sizes or hyper-parameters that do not fit.
+    pub fn build_linear_gaussian(&self) -> Result<LinearGaussianSsm> {
+        match &self.spec {
+            ModelSpec::LinearGaussian(spec) => LinearGaussianSsm::new(spec.clone()),
+            other => Err(damaged(format!("{} is {}, not a linear Gaussian model", self.name, other.kind()))),
+        }
     }
 
     /// Writes the document.
@@ -102,14 +112,15 @@ impl ModelFile {
     /// # Errors
     /// Parameters or properties that do not fit the model, or are not finite.
     pub fn to_json(&self) -> Result<String> {
-        let hmm = self.build_hmm()?;
-        self.params.check(hmm.schema())?;
-        self.properties.check(hmm.schema())?;
+        let model = self.spec.build()?;
+        let schema = model.schema();
+        self.params.check(schema)?;
+        self.properties.check(schema)?;
         let mut params = Map::new();
-        for (spec, array) in hmm.schema().iter().zip(self.params.arrays()) {
+        for (spec, array) in schema.iter().zip(self.params.arrays()) {
             insert(&mut params, &spec.path, to_value(array)?);
         }
-        let properties = hmm.schema().iter().zip(&self.properties.0);
+        let properties = schema.iter().zip(&self.properties.0);
         let document = Document {
             format: FORMAT.into(),
             version: VERSION,
@@ -135,10 +146,9 @@ impl ModelFile {
         check_sizes(&value["model"], text.len())?;
         let Document { name, model, params, properties, provenance, .. } =
             serde_json::from_value(value).map_err(|e| damaged(e.to_string()))?;
-        let ModelSpec::Hmm(spec) = &model;
-        let hmm = Hmm::new(spec.clone()).map_err(|e| damaged(format!("model: {e}")))?;
-        let params = read_params(params, hmm.schema())?;
-        let properties = read_properties(properties, hmm.schema())?;
+        let built = model.build().map_err(|e| damaged(format!("model: {e}")))?;
+        let params = read_params(params, built.schema())?;
+        let properties = read_properties(properties, built.schema())?;
         Ok(ModelFile { name, spec: model, params, properties, provenance })
     }
 

@@ -151,3 +151,19 @@ impl Params {
         schema.iter().zip(&self.arrays).try_for_each(|(spec, value)| spec.check(value))
     }
 }
+
+/// Puts given values, by path or keyword, into their places.
+///
+/// # Errors
+/// A path that the schema does not have, or a value that does not fit.
+pub(crate) fn set_given(schema: &[ParamSpec], arrays: &mut [Array], given: &[(String, Array)]) -> Result<()> {
+    for (path, value) in given {
+        let Some(index) = schema.iter().position(|spec| spec.path == *path || spec.keyword == *path) else {
+            let known: Vec<&str> = schema.iter().map(|spec| spec.keyword.as_str()).collect();
+            return Err(Error::argument(path, "no such parameter", known.join(", ")));
+        };
+        schema[index].check(value)?;
+        arrays[index] = value.clone();
+    }
+    Ok(())
+}

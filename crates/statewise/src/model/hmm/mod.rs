@@ -20,7 +20,7 @@ use statewise_kernels::random::Seed;
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::params::{Array, ParamSpec, Params, Properties};
+use crate::params::{Array, ParamSpec, Params, Properties, set_given};
 use component::Component;
 use emission::{Emission, EmissionSpec};
 use transition::{StandardTransitions, Transition, TransitionSpec};
@@ -190,16 +190,7 @@ impl Hmm {
                 self.emission.initialize_from_data(data, &mut rng)?
             }
         });
-        for (path, value) in given {
-            let Some(index) =
-                self.schema.iter().position(|spec| spec.path == *path || spec.keyword == *path)
-            else {
-                let known: Vec<&str> = self.schema.iter().map(|spec| spec.keyword.as_str()).collect();
-                return Err(Error::argument(path, "no such parameter", known.join(", ")));
-            };
-            self.schema[index].check(value)?;
-            arrays[index] = value.clone();
-        }
+        set_given(&self.schema, &mut arrays, given)?;
         let params = Params::new(arrays);
         params.check(&self.schema)?;
         Ok((params, Properties::trainable(&self.schema)))
