@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::learn::Learnable;
 use crate::model::hmm::{Hmm, HmmSpec};
 use crate::model::linear_gaussian::{LinearGaussianSpec, LinearGaussianSsm};
+use crate::model::structural::{StructuralSpec, StructuralTimeSeries};
 
 /// The specification of a model of any kind.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub enum ModelSpec {
     Hmm(HmmSpec),
     /// A linear Gaussian state space model.
     LinearGaussian(LinearGaussianSpec),
+    /// A structural time series model.
+    Structural(StructuralSpec),
 }
 
 impl ModelSpec {
@@ -27,6 +30,7 @@ impl ModelSpec {
         Ok(match self {
             ModelSpec::Hmm(spec) => Box::new(Hmm::new(spec.clone())?),
             ModelSpec::LinearGaussian(spec) => Box::new(LinearGaussianSsm::new(spec.clone())?),
+            ModelSpec::Structural(spec) => Box::new(StructuralTimeSeries::new(spec.clone())?),
         })
     }
 
@@ -35,6 +39,7 @@ impl ModelSpec {
         match self {
             ModelSpec::Hmm(_) => "a hidden Markov model",
             ModelSpec::LinearGaussian(_) => "a linear Gaussian model",
+            ModelSpec::Structural(_) => "a structural time series model",
         }
     }
 }
