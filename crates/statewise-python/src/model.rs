@@ -158,7 +158,6 @@ fn constraint_name(constraint: Constraint) -> &'static str {
         Constraint::Real => "real",
         Constraint::Positive => "positive",
         Constraint::Scale => "scale",
-        Constraint::NonNegative => "non_negative",
         Constraint::UnitInterval => "unit_interval",
         Constraint::Interval { .. } => "interval",
         Constraint::Stationary => "stationary",

@@ -14,11 +14,9 @@ pub enum Constraint {
     Real,
     /// Above zero; softplus log(1 + eˣ).
     Positive,
-    /// Above zero, of a scale that the data give (a length, a rate); eˣ.
+    /// Above zero, of a scale that the data give (a variance, a length); eˣ. Gradients do not move it
+    /// away from zero, where that is allowed.
     Scale,
-    /// Zero or above, of a scale that the data give (a variance); eˣ. At zero, a fixed value only:
-    /// learning does not move away from it.
-    NonNegative,
     /// In (0, 1); logistic 1 / (1 + e⁻ˣ).
     UnitInterval,
     /// Between two numbers; low + (high − low) / (1 + e⁻ˣ).
@@ -46,7 +44,7 @@ const TINY: f64 = 1e-300;
 impl Constraint {
     /// Whether each number is constrained by itself.
     pub fn is_by_entry(self) -> bool {
-        !matches!(self, Constraint::Simplex | Constraint::PositiveDefinite)
+        !self.is_whole() && self != Constraint::Simplex
     }
 
     /// Number of values that are constrained together.
@@ -78,9 +76,8 @@ impl Constraint {
         for (index, block) in value.values().chunks_exact(len).enumerate() {
             match self {
                 Constraint::Real => {}
-                Constraint::Positive if block[0] > 0.0 || closed && block[0] == 0.0 => {}
-                Constraint::Scale if block[0] > 0.0 => {}
-                Constraint::NonNegative if block[0] >= 0.0 => {}
+                Constraint::Positive | Constraint::Scale if block[0] > 0.0 || closed && block[0] == 0.0 => {
+                }
                 Constraint::UnitInterval if (0.0..=1.0).contains(&block[0]) => {}
                 Constraint::Interval { low, high } if (low..=high).contains(&block[0]) => {}
                 Constraint::Stationary if stationary::is_stationary(block) => {}
@@ -96,10 +93,8 @@ impl Constraint {
                 }
                 Constraint::PositiveDefinite => check_positive_definite(index, block, closed)?,
                 Constraint::Positive | Constraint::Scale => {
-                    return Err((block[0].to_string(), "positive numbers".into()));
-                }
-                Constraint::NonNegative => {
-                    return Err((block[0].to_string(), "numbers of at least 0".into()));
+                    let expected = if closed { "numbers of at least 0" } else { "positive numbers" };
+                    return Err((block[0].to_string(), expected.into()));
                 }
                 Constraint::UnitInterval => return Err((block[0].to_string(), "numbers in [0, 1]".into())),
                 Constraint::Interval { low, high } => {
@@ -122,7 +117,7 @@ impl Constraint {
         match self {
             Constraint::Real => copy_free(x, free, block, |x| x),
             Constraint::Positive => copy_free(x, free, block, softplus),
-            Constraint::Scale | Constraint::NonNegative => copy_free(x, free, block, f64::exp),
+            Constraint::Scale => copy_free(x, free, block, f64::exp),
             Constraint::UnitInterval => copy_free(x, free, block, logistic),
             Constraint::Interval { low, high } => {
                 copy_free(x, free, block, |x| low + (high - low) * logistic(x));
@@ -168,7 +163,7 @@ impl Constraint {
                 let entries = entries.map(|v| v.max(TINY));
                 x.iter_mut().zip(entries).for_each(|(x, v)| *x = v + (-(-v).exp_m1()).ln())
             }
-            Constraint::Scale | Constraint::NonNegative => {
+            Constraint::Scale => {
                 x.iter_mut().zip(entries).for_each(|(x, v)| *x = v.max(TINY).ln());
             }
             Constraint::UnitInterval => x.iter_mut().zip(entries).for_each(|(x, v)| *x = logit(v)),
@@ -211,7 +206,7 @@ impl Constraint {
             Constraint::Positive => {
                 out.iter_mut().zip(entries).for_each(|(o, (v, g))| *o += g * -(-v).exp_m1());
             }
-            Constraint::Scale | Constraint::NonNegative => {
+            Constraint::Scale => {
                 out.iter_mut().zip(entries).for_each(|(o, (v, g))| *o += g * v);
             }
             Constraint::UnitInterval => {
@@ -258,7 +253,7 @@ impl Constraint {
         match self {
             Constraint::Real => 0.0,
             Constraint::Positive => entries.map(|v| (-(-v).exp_m1()).ln()).sum(),
-            Constraint::Scale | Constraint::NonNegative => entries.map(|v| v.max(TINY).ln()).sum(),
+            Constraint::Scale => entries.map(|v| v.max(TINY).ln()).sum(),
             Constraint::UnitInterval => entries.map(|v| v.ln() + (1.0 - v).ln()).sum(),
             Constraint::Interval { low, high } => {
                 entries.map(|v| ((v - low) * (high - v) / (high - low)).ln()).sum()
@@ -295,7 +290,7 @@ impl Constraint {
             Constraint::Real => {}
             // d log logistic(x) = 1 − logistic(x) = e^(−softplus(x)).
             Constraint::Positive => out.iter_mut().zip(entries).for_each(|(o, v)| *o += (-v).exp()),
-            Constraint::Scale | Constraint::NonNegative => {
+            Constraint::Scale => {
                 out.iter_mut().zip(entries).for_each(|(o, _)| *o += 1.0);
             }
             Constraint::UnitInterval => {

@@ -77,7 +77,7 @@ pub(crate) const SHARING: [(Across, Irregular); 4] = [
     (Across::Independent, Irregular::Independent),
     (Across::EqualVariance, Irregular::EqualVariance),
     (Across::Correlated, Irregular::Correlated),
-    (Across::Common, Irregular::None),
+    (Across::Common, Irregular::Independent),
 ];
 
 /// All models of the corpus.

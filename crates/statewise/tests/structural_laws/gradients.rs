@@ -85,7 +85,7 @@ fn pulled_back_gradients_equal_finite_differences() {
                 };
                 let scale = params.arrays()[a].values()[i].abs().max(1e-2);
                 // The coefficients of a stationary process must stay stationary.
-                let scale = if spec.constraint == Constraint::NonNegative { scale } else { 0.1 * scale };
+                let scale = if spec.constraint == Constraint::Scale { scale } else { 0.1 * scale };
                 let want = slope(|by| value(&moved(&model, &params, a, i, by)), scale);
                 // Differences round at 1e-16 of the value over steps of 2.5e-4 of the scale.
                 let rounding = 1e-11 * value(&params).abs() / scale;

@@ -6,4 +6,6 @@ mod corpus;
 mod discretisation;
 mod goldens;
 mod gradients;
+mod inference;
+mod learning;
 mod specs;

@@ -93,27 +93,27 @@ impl Component {
     }
 
     fn append_schema(&self, schema: &mut Vec<ParamSpec>) {
-        let mut push = |name: String, shape: &[usize], constraint: Constraint| {
+        let spec = |name: String, shape: &[usize], constraint: Constraint| {
             let path = format!("{}.{name}", self.name);
             let keyword = format!("{}_{name}", self.name);
-            schema.push(ParamSpec::new(&path, &keyword, shape, constraint).with_state_axes(0));
+            ParamSpec::new(&path, &keyword, shape, constraint).with_state_axes(0)
         };
         if self.has_loadings() {
-            push("loadings".into(), &[self.series.len() - 1], Constraint::Real);
+            schema.push(spec("loadings".into(), &[self.series.len() - 1], Constraint::Real));
         }
         for parameter in self.block.parameters() {
             let shape: Vec<usize> = parameter.len.into_iter().collect();
-            push(parameter.name.into(), &shape, parameter.constraint);
+            schema.push(spec(parameter.name.into(), &shape, parameter.constraint));
         }
         for disturbance in self.block.disturbances() {
             let mut shape: Vec<usize> = disturbance.count.into_iter().collect();
             let (noun, constraint) = match self.spread() {
-                Spread::Scalar => ("variance", Constraint::NonNegative),
-                Spread::Diagonal => ("variance", Constraint::NonNegative),
                 Spread::Full => ("covariance", Constraint::PositiveDefinite),
+                Spread::Scalar | Spread::Diagonal => ("variance", Constraint::Scale),
             };
             shape.extend(vec![self.copies; self.spread().rank()]);
-            push(format!("{}{noun}", disturbance.prefix), &shape, constraint);
+            let name = format!("{}{noun}", disturbance.prefix);
+            schema.push(spec(name, &shape, constraint).with_closed());
         }
     }
 

@@ -70,7 +70,8 @@ impl StructuralTimeSeries {
                         let states = component.copy_offset(i)..component.copy_offset(i) + component.dim;
                         out.mean[row] = loading * dot(h, &mean[states.clone()]);
                         let rows = cov.chunks_exact(self.state_dim).skip(states.start).take(component.dim);
-                        let spread = h.iter().zip(rows).map(|(x, row)| x * dot(h, &row[states.clone()]));
+                        let spread =
+                            h.iter().zip(rows).map(|(weight, row)| weight * dot(h, &row[states.clone()]));
                         // Below 0 by rounding only.
                         out.variance[row] = (loading * loading * spread.sum::<f64>()).max(0.0);
                     }

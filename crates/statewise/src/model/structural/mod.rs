@@ -183,9 +183,9 @@ fn irregular_schema(spec: &StructuralSpec) -> Option<ParamSpec> {
     let spread = irregular_spread(spec)?;
     let (noun, constraint) = match spread {
         Spread::Full => ("covariance", Constraint::PositiveDefinite),
-        _ => ("variance", Constraint::NonNegative),
+        _ => ("variance", Constraint::Scale),
     };
     let shape = vec![spec.emission_dim; spread.rank()];
     let (path, keyword) = (format!("irregular.{noun}"), format!("irregular_{noun}"));
-    Some(ParamSpec::new(&path, &keyword, &shape, constraint).with_state_axes(0))
+    Some(ParamSpec::new(&path, &keyword, &shape, constraint).with_state_axes(0).with_closed())
 }
