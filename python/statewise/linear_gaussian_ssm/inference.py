@@ -203,7 +203,8 @@ def lgssm_posterior_predictive(
     system = as_system(params)
     data = as_emissions(system, emissions, inputs)
     means, covs, starts = _native.lgssm_posterior_predictive(system, data, options_json(options))
-    stds = np.sqrt(np.diagonal(covs, axis1=1, axis2=2))
+    # Below 0 by rounding only.
+    stds = np.sqrt(np.maximum(np.diagonal(covs, axis1=1, axis2=2), 0.0))
     return PosteriorPredictive(data.per_row(means), from_starts(data, stds, starts))
 
 

@@ -95,7 +95,8 @@ class GaussianForecast(NamedTuple):
     @property
     def emission_stds(self) -> Any:
         """Standard deviations of the emissions, [H, M]."""
-        return np.sqrt(np.diagonal(self.emission_covs, axis1=-2, axis2=-1))
+        # Below 0 by rounding only.
+        return np.sqrt(np.maximum(np.diagonal(self.emission_covs, axis1=-2, axis2=-1), 0.0))
 
 
 def intervals(means: Any, stds: Any, level: float) -> tuple[Any, Any]:

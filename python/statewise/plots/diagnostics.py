@@ -85,6 +85,7 @@ def _autocorrelations(ax: Axes, r: NDArray[np.float64], num_lags: int) -> None:
     ax.plot(lags, values, linestyle="none", marker="o", markersize=3, color=INK)
     ax.set_title("autocorrelation", loc="left", fontsize=10)
     ax.set_xlabel("lag")
+    ax.locator_params(axis="x", integer=True)
     reach = max(1.1 * float(np.max(np.abs(values), initial=0.0)), 2 * bound)
     ax.set_ylim(-reach, reach)
 

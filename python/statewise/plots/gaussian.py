@@ -98,6 +98,7 @@ def plot_states(
         ax.margins(x=0)
     panels[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     panels[-1].set_xlabel("time")
+    panels[0].get_figure().align_ylabels(panels)  # type: ignore[union-attr]
     return panels
 
 

@@ -34,7 +34,7 @@ def _head(fit: StructuralFit) -> list[str]:
         ("fit", f"{how}, {result.iterations} iterations"),
         ("BIC", f"{criteria.bic:.3f}"),
     ]
-    cells = [f"{name:<14}{value:>21}" for name, value in pairs]
+    cells = [f"{name}{value:>{35 - len(name)}}" for name, value in pairs]
     return [f"{left}  {right}" for left, right in zip(cells[::2], cells[1::2], strict=True)]
 
 
