@@ -128,6 +128,11 @@ impl Gains {
         self.parts(self.entry_of(t)).filtered
     }
 
+    /// Whether any innovation has a direction without variance.
+    pub(super) fn has_lost_rows(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     /// Rows of the L⁻¹ of an entry without variance.
     #[inline(always)]
     pub(super) fn lost_rows(&self, entry: usize) -> &[(u32, u32)] {

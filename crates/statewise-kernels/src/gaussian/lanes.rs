@@ -5,34 +5,34 @@
 use std::ops::Range;
 
 use super::gains::Gains;
-use super::means::{MeanRows, MeanState};
-use super::system::{GaussianError, Series, System};
+use super::means::MeanState;
+use super::system::{Series, System};
 use crate::math::dispatch::{fma, vectorised};
 
 /// Series that go together.
 pub const LANES: usize = 8;
 
+/// One number of each series.
 type Lane = [f64; LANES];
 
-/// Buffers of the passes.
+/// Where one kind of rows goes: a slice per series, all empty where nobody asked.
+pub type LaneSlices<'a> = [&'a mut [f64]; LANES];
+
+/// Buffers of the passes, and what the backward pass needs of the forward one.
 #[derive(Clone, Debug, Default)]
 pub struct LaneScratch {
     predicted: Vec<Lane>,
     mean: Vec<Lane>,
     residual: Vec<Lane>,
     white: Vec<Lane>,
+    /// m_{t|t}, \[T, D\].
+    filtered: Vec<Lane>,
+    /// w_t, \[T, M\].
+    innovations: Vec<Lane>,
 }
 
-impl LaneScratch {
-    fn resize(&mut self, d: usize, m: usize) {
-        self.predicted.resize(d, [0.0; LANES]);
-        self.mean.resize(d, [0.0; LANES]);
-        self.residual.resize(m, [0.0; LANES]);
-        self.white.resize(m, [0.0; LANES]);
-    }
-}
-
-/// As [`advance_means`](super::advance_means) for [`LANES`] series, with their states and rows.
+/// As [`advance_means`](super::advance_means) for [`LANES`] series with their states. With `keep_history`,
+/// [`smooth_mean_lanes`] can follow.
 ///
 /// Answers `false`, and leaves `states` as they were, where a series needs a closer look: directions without
 /// variance, or a mean that is not finite; the caller then takes the series one by one.
@@ -42,14 +42,22 @@ pub fn advance_mean_lanes(
     steps: Range<usize>,
     gains: &Gains,
     states: &mut [MeanState],
-    rows: &mut [MeanRows<'_>; LANES],
+    [predicted, filtered]: [&mut LaneSlices<'_>; 2],
+    keep_history: bool,
     scratch: &mut LaneScratch,
 ) -> bool {
+    let (d, m) = (system.state_dim, system.emission_dim);
     if gains.has_lost_rows() || states.len() != LANES {
         return false;
     }
-    scratch.resize(system.state_dim, system.emission_dim);
-    super::by_dim!(system.state_dim, advance(system, series, steps, gains, states, rows, scratch))
+    scratch.predicted.resize(d, [0.0; LANES]);
+    scratch.mean.resize(d, [0.0; LANES]);
+    scratch.residual.resize(m, [0.0; LANES]);
+    scratch.white.resize(m, [0.0; LANES]);
+    let kept = if keep_history { steps.len() } else { 0 };
+    scratch.filtered.resize(kept * d, [0.0; LANES]);
+    scratch.innovations.resize(kept * m, [0.0; LANES]);
+    super::by_dim!(d, advance(system, series, steps, gains, states, predicted, filtered, scratch))
 }
 
 vectorised! {
@@ -59,7 +67,8 @@ vectorised! {
         steps: Range<usize>,
         gains: &Gains,
         states: &mut [MeanState],
-        rows: &mut [MeanRows<'_>; LANES],
+        predicted_rows: &mut LaneSlices<'_>,
+        filtered_rows: &mut LaneSlices<'_>,
         scratch: &mut LaneScratch,
     ) -> bool = advance_body
 }
@@ -71,16 +80,16 @@ fn advance_body<const ISA: u8, const K: usize>(
     steps: Range<usize>,
     gains: &Gains,
     states: &mut [MeanState],
-    rows: &mut [MeanRows<'_>; LANES],
+    predicted_rows: &mut LaneSlices<'_>,
+    filtered_rows: &mut LaneSlices<'_>,
     scratch: &mut LaneScratch,
 ) -> bool {
     let d = if K > 0 { K } else { system.state_dim };
     let m = system.emission_dim;
-    let LaneScratch { predicted, mean, residual, white } = scratch;
+    let LaneScratch { predicted, mean, residual, white, filtered, innovations } = scratch;
     let (predicted, mean) = (&mut predicted[..d], &mut mean[..d]);
     let (residual, white) = (&mut residual[..m], &mut white[..m]);
-    let keeps = [!rows[0].predicted.is_empty(), !rows[0].filtered.is_empty(), !rows[0].innovations.is_empty()];
-    let has_offsets = [series[0].transition_offset.is_some(), series[0].emission_offset.is_some()];
+    let offsets = series[0].transition_offset.is_some() || series[0].emission_offset.is_some();
     let is_predicted = states[0].is_predicted;
     let (mut evidence, mut lost) = ([0.0; LANES], [0.0; LANES]);
     for (l, state) in states.iter().enumerate() {
@@ -92,21 +101,24 @@ fn advance_body<const ISA: u8, const K: usize>(
         if s == 0 && is_predicted {
             predicted.copy_from_slice(mean);
         } else {
-            if has_offsets[0] {
+            predicted.fill([0.0; LANES]);
+            if offsets {
                 for (l, series) in series.iter().enumerate() {
                     let offset = series.transition_offset.as_ref().map_or(&[][..], |offset| offset.at(t));
                     predicted.iter_mut().zip(offset).for_each(|(x, b)| x[l] = *b);
                 }
-            } else {
-                predicted.fill([0.0; LANES]);
             }
-            multiply_add::<ISA>(system.transition.at(t), d, mean, predicted);
+            for (x, row) in predicted.iter_mut().zip(system.transition.at(t).chunks_exact(d)) {
+                for (a, v) in row.iter().zip(&*mean) {
+                    (0..LANES).for_each(|l| x[l] = fma::<ISA>(*a, v[l], x[l]));
+                }
+            }
         }
         for (l, series) in series.iter().enumerate() {
             let y = &series.emissions[s * m..(s + 1) * m];
             residual.iter_mut().zip(y).for_each(|(v, y)| v[l] = *y);
         }
-        if has_offsets[1] {
+        if offsets {
             for (l, series) in series.iter().enumerate() {
                 let offset = series.emission_offset.as_ref().map_or(&[][..], |offset| offset.at(t));
                 residual.iter_mut().zip(offset).for_each(|(v, d)| v[l] -= d);
@@ -148,24 +160,14 @@ fn advance_body<const ISA: u8, const K: usize>(
             evidence[l] = sum;
         }
         finite &= square.iter().all(|x| x.is_finite());
-        let kept = [&*predicted, &*mean, &*white];
-        for ((keep, values), width) in keeps.iter().zip(kept).zip([d, d, m]) {
-            if !keep {
-                continue;
-            }
-            for (l, rows) in rows.iter_mut().enumerate() {
-                let out: &mut [f64] = match width == d && std::ptr::eq(values, kept[0]) {
-                    true => rows.predicted,
-                    false if std::ptr::eq(values, kept[1]) => rows.filtered,
-                    false => rows.innovations,
-                };
-                let out = &mut out[s * width..(s + 1) * width];
-                out.iter_mut().zip(values).for_each(|(out, x)| *out = x[l]);
-            }
+        scatter::<K>(s, d, predicted, predicted_rows);
+        scatter::<K>(s, d, mean, filtered_rows);
+        if !filtered.is_empty() {
+            filtered[s * d..(s + 1) * d].copy_from_slice(mean);
+            innovations[s * m..(s + 1) * m].copy_from_slice(white);
         }
     }
-    finite &= mean.iter().flatten().all(|x| x.is_finite());
-    if !finite {
+    if !finite || mean.iter().flatten().any(|x| !x.is_finite()) {
         return false;
     }
     for (l, state) in states.iter_mut().enumerate() {
@@ -175,14 +177,100 @@ fn advance_body<const ISA: u8, const K: usize>(
     true
 }
 
-/// x += A v with A of shape \[D, D\], lane by lane, in the order of the columns of A.
+/// As [`smooth_means`](super::smooth_means) for the series that [`advance_mean_lanes`] took last, over all
+/// steps of `gains`; `rows` are smoothed means, adjoints of states and adjoints of emissions.
+pub fn smooth_mean_lanes(
+    system: &System<'_>,
+    gains: &Gains,
+    [smoothed, states, emissions]: [&mut LaneSlices<'_>; 3],
+    scratch: &mut LaneScratch,
+) {
+    super::by_dim!(system.state_dim, smooth(system, gains, smoothed, states, emissions, scratch));
+}
+
+vectorised! {
+    fn smooth[const K](
+        system: &System<'_>,
+        gains: &Gains,
+        smoothed_rows: &mut LaneSlices<'_>,
+        state_rows: &mut LaneSlices<'_>,
+        emission_rows: &mut LaneSlices<'_>,
+        scratch: &mut LaneScratch,
+    ) = smooth_body
+}
+
 #[inline(always)]
-fn multiply_add<const ISA: u8>(a: &[f64], d: usize, v: &[Lane], x: &mut [Lane]) {
-    for (x, row) in x.iter_mut().zip(a.chunks_exact(d)) {
-        let mut sum = *x;
-        for (a, v) in row.iter().zip(v) {
-            (0..LANES).for_each(|l| sum[l] = fma::<ISA>(*a, v[l], sum[l]));
+fn smooth_body<const ISA: u8, const K: usize>(
+    system: &System<'_>,
+    gains: &Gains,
+    smoothed_rows: &mut LaneSlices<'_>,
+    state_rows: &mut LaneSlices<'_>,
+    emission_rows: &mut LaneSlices<'_>,
+    scratch: &mut LaneScratch,
+) {
+    let d = if K > 0 { K } else { system.state_dim };
+    let m = system.emission_dim;
+    let LaneScratch { predicted: q, mean: r, residual, white, filtered, innovations } = scratch;
+    let (q, r, a, u) = (&mut q[..d], &mut r[..d], &mut residual[..m], &mut white[..m]);
+    q.fill([0.0; LANES]);
+    let last = gains.num_steps() - 1;
+    for s in (0..=last).rev() {
+        let t = gains.first + s;
+        let parts = gains.parts(gains.index[s] as usize);
+        if s < last {
+            q.fill([0.0; LANES]);
+            for (row, r) in system.transition.at(t + 1).chunks_exact(d).zip(&*r) {
+                for (q, x) in q.iter_mut().zip(row) {
+                    (0..LANES).for_each(|l| q[l] = fma::<ISA>(*x, r[l], q[l]));
+                }
+            }
         }
-        *x = sum;
+        if !smoothed_rows[0].is_empty() {
+            r.copy_from_slice(&filtered[s * d..(s + 1) * d]);
+            if s < last {
+                for (row, q) in parts.filtered.chunks_exact(d).zip(&*q) {
+                    for (x, p) in r.iter_mut().zip(row) {
+                        (0..LANES).for_each(|l| x[l] = fma::<ISA>(*p, q[l], x[l]));
+                    }
+                }
+            }
+            scatter::<K>(s, d, r, smoothed_rows);
+        }
+        a.copy_from_slice(&innovations[s * m..(s + 1) * m]);
+        for (a, row) in a.iter_mut().zip(parts.w.chunks_exact(d)) {
+            for (w, q) in row.iter().zip(&*q) {
+                (0..LANES).for_each(|l| a[l] = fma::<ISA>(-*w, q[l], a[l]));
+            }
+        }
+        r.copy_from_slice(q);
+        for (a, row) in a.iter().zip(parts.u.chunks_exact(d)) {
+            for (r, u) in r.iter_mut().zip(row) {
+                (0..LANES).for_each(|l| r[l] = fma::<ISA>(*u, a[l], r[l]));
+            }
+        }
+        scatter::<K>(s, d, r, state_rows);
+        if !emission_rows[0].is_empty() {
+            u.fill([0.0; LANES]);
+            for (row, a) in parts.inverse.chunks_exact(m).zip(&*a) {
+                for (u, x) in u.iter_mut().zip(row) {
+                    (0..LANES).for_each(|l| u[l] = fma::<ISA>(*x, a[l], u[l]));
+                }
+            }
+            scatter::<0>(s, m, u, emission_rows);
+        }
+    }
+}
+
+/// Writes row s of each series; nothing where nobody asked.
+#[inline(always)]
+fn scatter<const K: usize>(s: usize, width: usize, values: &[Lane], rows: &mut LaneSlices<'_>) {
+    if rows[0].is_empty() {
+        return;
+    }
+    let width = if K > 0 { K } else { width };
+    let values = &values[..width];
+    for (l, row) in rows.iter_mut().enumerate() {
+        let out = &mut row[s * width..(s + 1) * width];
+        out.iter_mut().zip(values).for_each(|(out, x)| *out = x[l]);
     }
 }

@@ -7,6 +7,7 @@
 mod dense;
 mod gains;
 mod gradient;
+mod lanes;
 mod means;
 mod riccati;
 mod smoothed_means;
@@ -15,6 +16,7 @@ mod system;
 
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
+pub use lanes::{LANES, LaneScratch, LaneSlices, advance_mean_lanes, smooth_mean_lanes};
 pub use means::{MeanRows, MeanScratch, MeanState, advance_means};
 pub use riccati::{Riccati, RiccatiReport};
 pub use smoothed_means::{SmoothedRows, smooth_means};

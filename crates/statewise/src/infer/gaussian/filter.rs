@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use statewise_kernels::gaussian::{Gains, MeanRows, MeanState, Series, advance_means};
+use statewise_kernels::gaussian::{
+    Gains, LANES, LaneSlices, MeanRows, MeanState, Series, advance_mean_lanes, advance_means,
+};
 
 use super::plan::{Group, Moments, Plan};
 use super::{Buffers, GaussianOptions, LotBuffers};
@@ -142,20 +144,49 @@ impl LgssmParams {
         mut lot: Lot<'a>,
     ) -> Result<Lot<'a>> {
         let mut buffers = Loan::<LotBuffers>::take();
+        let LotBuffers { means, lanes, .. } = &mut *buffers;
         let (system, d) = (self.system(), self.state_dim());
-        let mut filtered = lot.filtered.iter_mut();
-        let mut predicted = lot.predicted.iter_mut();
-        for (&n, state) in lot.sequences.iter().zip(&mut lot.states) {
-            let offsets = self.offsets(data.sequence(n));
-            let series =
-                Series { emissions: data.sequence(n).emission_rows(steps.clone()), ..offsets.series() };
-            let rows = MeanRows {
-                predicted: rows_of(predicted.next(), steps, d),
-                filtered: rows_of(filtered.next(), steps, d),
-                innovations: &mut [],
+        let Lot { sequences, states, predicted, filtered } = &mut lot;
+        let mut predicted = predicted.iter_mut();
+        let mut filtered = filtered.iter_mut();
+        for (sequences, states) in sequences.chunks(LANES).zip(states.chunks_mut(LANES)) {
+            let rows = |slices: &mut dyn Iterator<Item = _>| -> LaneSlices<'_> {
+                let mut own = slices.take(sequences.len());
+                std::array::from_fn(|_| rows_of(own.next(), steps, d))
             };
-            advance_means(&system, &series, steps.clone(), gains, state, rows, &mut buffers.means)
-                .map_err(Error::in_series(n))?;
+            let [mut predicted, mut filtered] = [rows(&mut predicted), rows(&mut filtered)];
+            let offsets: Vec<_> = sequences.iter().map(|n| self.offsets(data.sequence(*n))).collect();
+            let series: Vec<Series<'_>> = offsets
+                .iter()
+                .zip(sequences)
+                .map(|(offsets, n)| {
+                    let emissions = data.sequence(*n).emission_rows(steps.clone());
+                    Series { emissions, ..offsets.series() }
+                })
+                .collect();
+            if let Ok(series) = <&[Series<'_>; LANES]>::try_from(&series[..])
+                && advance_mean_lanes(
+                    &system,
+                    series,
+                    steps.clone(),
+                    gains,
+                    states,
+                    [&mut predicted, &mut filtered],
+                    false,
+                    lanes,
+                )
+            {
+                continue;
+            }
+            for (i, ((&n, series), state)) in sequences.iter().zip(&series).zip(states).enumerate() {
+                let rows = MeanRows {
+                    predicted: std::mem::take(&mut predicted[i]),
+                    filtered: std::mem::take(&mut filtered[i]),
+                    innovations: &mut [],
+                };
+                advance_means(&system, series, steps.clone(), gains, state, rows, means)
+                    .map_err(Error::in_series(n))?;
+            }
         }
         Ok(lot)
     }

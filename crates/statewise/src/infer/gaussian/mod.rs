@@ -21,7 +21,7 @@ pub use predictive::GaussianPredictive;
 pub use smooth::{GaussianSmoothed, GaussianSmoothedSlices};
 pub(crate) use smooth::{SmoothedLot, Wanted};
 
-use statewise_kernels::gaussian::{Gains, MeanScratch, Riccati, Smoothing};
+use statewise_kernels::gaussian::{Gains, LaneScratch, MeanScratch, Riccati, Smoothing};
 
 /// How the engines work; results differ by rounding only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub(crate) struct Buffers {
 #[derive(Debug, Default)]
 pub(crate) struct LotBuffers {
     means: MeanScratch,
+    lanes: LaneScratch,
     scratch: Vec<f64>,
     filtered: Vec<f64>,
     innovations: Vec<f64>,

@@ -104,8 +104,9 @@ impl LgssmParams {
                     let (states, mut emissions) =
                         factors.draw(&system, group.num_steps, &zeros, [None, None], rng);
                     emissions.iter_mut().zip(sequence.emissions).for_each(|(x, y)| *x = y - *x);
-                    let difference = Sequence { emissions: &emissions, ..sequence };
-                    self.smooth_sequence(
+                    let offsets = self.offsets(Sequence { emissions: &emissions, ..sequence });
+                    let difference = &offsets.series();
+                    self.smooth_series(
                         difference,
                         gains,
                         &mut filtered,

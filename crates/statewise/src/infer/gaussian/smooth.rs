@@ -1,17 +1,17 @@
 //! Smoothing: what is known of each state from all observations.
 
 use statewise_kernels::gaussian::{
-    Adjoints, Gains, GaussianError, MeanRows, MeanState, SmoothedRows, Smoothing, advance_means,
-    smooth_means,
+    Adjoints, Gains, GaussianError, LANES, LaneSlices, MeanRows, MeanState, Series, SmoothedRows,
+    Smoothing, advance_mean_lanes, advance_means, smooth_mean_lanes, smooth_means,
 };
 
 use super::filter::{LOT, deal, gather};
 use super::plan::{Covariances, Moments, Plan};
 use super::{Buffers, GaussianOptions, LotBuffers};
-use crate::data::{Dataset, Sequence};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::infer::split_optional;
-use crate::model::linear_gaussian::LgssmParams;
+use crate::model::linear_gaussian::{LgssmParams, Offsets};
 use crate::threads;
 use crate::workspace::Loan;
 
@@ -108,36 +108,17 @@ impl LgssmParams {
             }
             let mut filtered = filtered.into_iter();
             let mut smoothed = smoothed.into_iter();
-            let lots: Vec<(&[usize], Vec<_>, Vec<_>)> = group
+            let lots: Vec<_> = group
                 .sequences
                 .chunks(LOT)
                 .map(|lot| {
-                    let len = lot.len();
-                    (lot, filtered.by_ref().take(len).collect(), smoothed.by_ref().take(len).collect())
+                    let filtered = filtered.by_ref().take(lot.len()).collect();
+                    let smoothed = smoothed.by_ref().take(lot.len()).collect();
+                    (lot, LotRows { filtered, smoothed, ..LotRows::default() })
                 })
                 .collect();
-            let parts = threads::map(lots, |(lot, filtered, smoothed)| {
-                let (mut filtered, mut smoothed) = (filtered.into_iter(), smoothed.into_iter());
-                let mut buffers = Loan::<LotBuffers>::take();
-                let mut logliks = Vec::with_capacity(lot.len());
-                for &n in lot {
-                    let mut own = std::mem::take(&mut buffers.filtered);
-                    let rows = match filtered.next() {
-                        Some(rows) => rows,
-                        None => {
-                            own.resize(group.num_steps * d, 0.0);
-                            &mut own[..]
-                        }
-                    };
-                    let smoothed = smoothed.next().unwrap_or_default();
-                    let adjoints: [&mut [f64]; 2] = [&mut [], &mut []];
-                    let sequence = data.sequence(n);
-                    let loglik =
-                        self.smooth_sequence(sequence, gains, rows, smoothed, adjoints, &mut buffers);
-                    buffers.filtered = own;
-                    logliks.push(loglik.map_err(Error::in_series(n))?);
-                }
-                Ok(logliks)
+            let parts = threads::map(lots, |(lot, rows)| {
+                self.smooth_lot(data, lot, gains, rows, &mut Loan::<LotBuffers>::take())
             });
             parts.into_iter().collect::<Result<Vec<_>>>().map(|parts| parts.concat())
         });
@@ -163,10 +144,59 @@ impl LgssmParams {
         Ok((gains, smoothing))
     }
 
-    /// Both passes over the data of one sequence; answers log p(y_{1:T}).
-    pub(super) fn smooth_sequence(
+    /// Both passes over the data of sequences that share gains; answers log p(y_{1:T}) of each.
+    fn smooth_lot(
         &self,
-        sequence: Sequence<'_>,
+        data: &Dataset<'_>,
+        lot: &[usize],
+        gains: &Gains,
+        rows: LotRows<'_>,
+        buffers: &mut LotBuffers,
+    ) -> Result<Vec<f64>> {
+        let system = self.system();
+        let mut kinds = [rows.filtered, rows.smoothed, rows.states, rows.emissions].map(Vec::into_iter);
+        let mut logliks = Vec::with_capacity(lot.len());
+        for sequences in lot.chunks(LANES) {
+            let mut rows = kinds.each_mut().map(|kind| -> LaneSlices<'_> {
+                let mut own = kind.take(sequences.len());
+                std::array::from_fn(|_| own.next().unwrap_or_default())
+            });
+            let offsets: Vec<_> = sequences.iter().map(|n| self.offsets(data.sequence(*n))).collect();
+            let series: Vec<Series<'_>> = offsets.iter().map(Offsets::series).collect();
+            if let Ok(series) = <&[Series<'_>; LANES]>::try_from(&series[..]) {
+                let [filtered, smoothed, states, emissions] = &mut rows;
+                let mut beliefs = vec![MeanState::start(system.initial_mean); LANES];
+                let (steps, lanes) = (0..gains.num_steps(), &mut buffers.lanes);
+                let forward: [&mut LaneSlices<'_>; 2] = [&mut Default::default(), filtered];
+                if advance_mean_lanes(&system, series, steps, gains, &mut beliefs, forward, true, lanes) {
+                    smooth_mean_lanes(&system, gains, [smoothed, states, emissions], lanes);
+                    logliks.extend(beliefs.iter().map(MeanState::marginal_loglik));
+                    continue;
+                }
+            }
+            for (i, &n) in sequences.iter().enumerate() {
+                let [filtered, smoothed, states, emissions] =
+                    rows.each_mut().map(|kind| std::mem::take(&mut kind[i]));
+                let mut own = std::mem::take(&mut buffers.filtered);
+                let filtered = if filtered.is_empty() {
+                    own.resize(gains.num_steps() * system.state_dim, 0.0);
+                    &mut own[..]
+                } else {
+                    filtered
+                };
+                let loglik =
+                    self.smooth_series(&series[i], gains, filtered, smoothed, [states, emissions], buffers);
+                buffers.filtered = own;
+                logliks.push(loglik.map_err(Error::in_series(n))?);
+            }
+        }
+        Ok(logliks)
+    }
+
+    /// Both passes over the data of one series; answers log p(y_{1:T}).
+    pub(super) fn smooth_series(
+        &self,
+        series: &Series<'_>,
         gains: &Gains,
         filtered: &mut [f64],
         smoothed: &mut [f64],
@@ -175,12 +205,11 @@ impl LgssmParams {
     ) -> std::result::Result<f64, GaussianError> {
         let LotBuffers { means, scratch, innovations, .. } = buffers;
         let system = self.system();
-        let offsets = self.offsets(sequence);
         let mut state = MeanState::start(system.initial_mean);
-        innovations.resize(sequence.emissions.len(), 0.0);
-        let steps = 0..sequence.num_steps();
+        innovations.resize(series.emissions.len(), 0.0);
+        let steps = 0..gains.num_steps();
         let rows = MeanRows { predicted: &mut [], filtered: &mut *filtered, innovations };
-        advance_means(&system, &offsets.series(), steps, gains, &mut state, rows, means)?;
+        advance_means(&system, series, steps, gains, &mut state, rows, means)?;
         let rows = SmoothedRows { filtered, innovations, smoothed, state_adjoints, emission_adjoints };
         smooth_means(&system, gains, rows, scratch);
         Ok(state.marginal_loglik())
@@ -212,25 +241,14 @@ impl LgssmParams {
                 own.resize(rows * d + adjoint_rows * (d + m), 0.0);
                 let (smoothed, rest) = own.split_at_mut(rows * d);
                 let (states, emissions) = rest.split_at_mut(adjoint_rows * d);
-                let mut filtered = std::mem::take(&mut buffers.filtered);
-                filtered.resize(group.num_steps * d, 0.0);
-                let mut logliks = Vec::with_capacity(lot.len());
-                for (i, &n) in lot.iter().enumerate() {
-                    let block = |array: &mut [f64], width: usize| -> std::ops::Range<usize> {
-                        if array.is_empty() {
-                            0..0
-                        } else {
-                            i * group.num_steps * width..(i + 1) * group.num_steps * width
-                        }
-                    };
-                    let (a, b, c) = (block(smoothed, d), block(states, d), block(emissions, m));
-                    let adjoints = [&mut states[b], &mut emissions[c]];
-                    let sequence = data.sequence(n);
-                    let (filtered, smoothed) = (&mut filtered, &mut smoothed[a]);
-                    let loglik =
-                        self.smooth_sequence(sequence, gains, filtered, smoothed, adjoints, &mut buffers);
-                    logliks.push(loglik.map_err(Error::in_series(n))?);
-                }
+                let steps = group.num_steps;
+                let slices = LotRows {
+                    filtered: Vec::new(),
+                    smoothed: smoothed.chunks_exact_mut(steps * d).collect(),
+                    states: states.chunks_exact_mut(steps * d).collect(),
+                    emissions: emissions.chunks_exact_mut(steps * m).collect(),
+                };
+                let logliks = self.smooth_lot(data, lot, gains, slices, &mut buffers)?;
                 let answer = work(&SmoothedLot {
                     sequences: lot,
                     num_steps: group.num_steps,
@@ -242,13 +260,21 @@ impl LgssmParams {
                     emission_adjoints: emissions,
                 });
                 buffers.lot = own;
-                buffers.filtered = filtered;
                 Ok(answer)
             });
             parts.into_iter().collect::<Result<Vec<R>>>()
         });
         Ok(parts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
+}
+
+/// Rows of the sequences of a lot; kinds that nobody asked for are empty.
+#[derive(Default)]
+struct LotRows<'a> {
+    filtered: Vec<&'a mut [f64]>,
+    smoothed: Vec<&'a mut [f64]>,
+    states: Vec<&'a mut [f64]>,
+    emissions: Vec<&'a mut [f64]>,
 }
 
 /// What a caller of [`LgssmParams::map_smoothed`] reads.
