@@ -525,3 +525,29 @@ fn the_initial_covariance_of_one_sequence_collapses_without_harm() {
     }
     assert!(report.warnings.iter().any(|w| w.contains("collapsed")), "{:?}", report.warnings);
 }
+
+/// The statistics do not tell the slope along directions without noise; the reverse sweep does.
+#[test]
+fn the_slope_is_exact_where_covariances_are_singular() {
+    let mut scene = Scene::new("singular", LinearGaussianSpec { input_dim: 1, ..LinearGaussianSpec::new(2, 2) });
+    let schema = scene.model.schema().to_vec();
+    let place = |path: &str| schema.iter().position(|s| s.path == path).unwrap();
+    let cov = [0.4, 0.2, 0.2, 0.1];
+    scene.params.arrays_mut()[place("dynamics.cov")].values_mut().copy_from_slice(&cov);
+    scene.params.arrays_mut()[place("initial.cov")].values_mut().fill(0.0);
+    let mut properties = Properties::trainable(&schema);
+    for path in ["dynamics.cov", "initial.cov"] {
+        properties.0[place(path)].trainable = false;
+    }
+    let space = FreeSpace::new(&schema, &properties, &scene.params);
+    let x = space.to_free(&scene.params);
+    let objective = Objective { model: &scene.model, space: &space, prior: false, log_det_jacobian: false };
+    let got = objective.evaluate(&x, &scene.data(), 1.0).unwrap();
+    let want = differences(&x, |x| scene.loglik(&space.from_free(x)));
+    close("singular", &got.gradient, &want, 3e-7);
+    let newton = QuasiNewton { num_iters: 30, ..QuasiNewton::default() };
+    let report =
+        newton.fit(&scene.model, &scene.params, &properties, &scene.data(), &mut |_| true).unwrap();
+    assert!(report.final_log_prob().unwrap() > report.log_probs[0] + 1.0);
+    assert_eq!(report.params.arrays()[place("dynamics.cov")].values(), cov);
+}

@@ -7,7 +7,8 @@ use statewise::Error;
 use statewise::model::hmm::emission::{EmissionSpec, Poisson};
 use statewise::model::hmm::transition::{StandardTransitions, TransitionSpec};
 use statewise::model::hmm::{Hmm, HmmSpec, InitialState, Start};
-use statewise::output::ModelFile;
+use statewise::model::linear_gaussian::{self, CovarianceForm, LinearGaussianSpec, LinearGaussianSsm};
+use statewise::output::{ModelFile, ModelSpec};
 use statewise::params::ParamProperties;
 use statewise_kernels::random::Seed;
 
@@ -181,4 +182,34 @@ proptest! {
         }
         let _ = ModelFile::from_json(&tokens.concat());
     }
+}
+
+#[test]
+fn a_linear_gaussian_model_reads_back_with_its_priors_and_ties() {
+    for conjugate in [false, true] {
+        let spec = LinearGaussianSpec {
+            input_dim: 1,
+            has_dynamics_bias: false,
+            emissions_cov: CovarianceForm::Diagonal,
+            ..LinearGaussianSpec::new(2, 3)
+        };
+        let spec = if conjugate { spec.with_default_priors() } else { spec };
+        let model = LinearGaussianSsm::new(spec.clone()).unwrap();
+        let (params, _) = model.initialize(linear_gaussian::Start::Default, Seed(2), &[]).unwrap();
+        let mut file = ModelFile::linear_gaussian("LinearGaussianSSM", &model, params);
+        let last = file.properties.0.len() - 1;
+        file.properties.0[last] = ParamProperties { equal: vec![vec![0, 2]], ..Default::default() };
+        let text = file.to_json().unwrap();
+        assert_eq!(ModelFile::from_json(&text).unwrap(), file);
+        assert_eq!(text.contains("\"prior\""), conjugate);
+        assert_eq!(file.spec, ModelSpec::LinearGaussian(spec));
+        assert_eq!(file.build_linear_gaussian().unwrap().schema(), model.schema());
+        assert!(file.build_hmm().unwrap_err().to_string().contains("not a hidden Markov model"));
+        assert!(message(&text.replace("\"state_dim\": 2", "\"state_dims\": 2")).contains("state_dims"));
+        assert!(message(&text.replace("[[0, 2]]", "[[0, 3]]")).contains("emissions.cov.equal"));
+        let other = text.replace("\"kind\": \"linear_gaussian\"", "\"kind\": \"particle\"");
+        assert!(message(&other).contains("particle"));
+    }
+    let hmm = poisson(2, 1, 0);
+    assert!(hmm.build_linear_gaussian().unwrap_err().to_string().contains("not a linear Gaussian model"));
 }

@@ -86,6 +86,16 @@ pub trait Learnable: Sync {
     /// d log p(y | θ) / dθ from the statistics of an E-step at the same θ (Fisher's identity).
     fn score(&self, params: &Params, statistics: &Statistics) -> Params;
 
+    /// An E-step and the score at the same parameters.
+    ///
+    /// # Errors
+    /// As [`Learnable::e_step`].
+    fn e_step_and_score(&self, params: &Params, data: &Dataset<'_>) -> Result<(Statistics, Params)> {
+        let statistics = self.e_step(params, data)?;
+        let score = self.score(params, &statistics);
+        Ok((statistics, score))
+    }
+
     /// log p(θ).
     fn log_prior(&self, params: &Params) -> f64;
 

@@ -54,13 +54,23 @@ impl Objective<'_> {
     /// Fisher's identity: ∇ log p(y | θ) = E[∇ log p(y, z | θ) | y, θ]. One E-step.
     pub fn evaluate(&self, x: &[f64], data: &Dataset<'_>, likelihood_scale: f64) -> Result<Evaluation> {
         let params = self.space.from_free(x);
-        let statistics = self.model.e_step(&params, data)?;
-        Ok(self.from_statistics(params, statistics, likelihood_scale))
+        let (statistics, score) = self.model.e_step_and_score(&params, data)?;
+        Ok(self.from_score(params, statistics, score, likelihood_scale))
     }
 
     /// As [`Objective::evaluate`], from statistics of an E-step at `params` (made elsewhere, say).
     pub fn from_statistics(&self, params: Params, statistics: Statistics, scale: f64) -> Evaluation {
-        let mut score = self.model.score(&params, &statistics);
+        let score = self.model.score(&params, &statistics);
+        self.from_score(params, statistics, score, scale)
+    }
+
+    fn from_score(
+        &self,
+        params: Params,
+        statistics: Statistics,
+        mut score: Params,
+        scale: f64,
+    ) -> Evaluation {
         let mut log_prob = scale * statistics.marginal_loglik;
         score.arrays_mut().iter_mut().flat_map(|a| a.values_mut()).for_each(|g| *g *= scale);
         if self.prior {

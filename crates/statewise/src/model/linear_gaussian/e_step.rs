@@ -3,186 +3,60 @@
 //! Sums over means run over every series; sums over covariances once for all series with the same
 //! missing entries, and once for all steps at which the smoother has settled.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
-use statewise_kernels::gaussian::{
-    Gains, MeanRows, MeanScratch, MeanState, Riccati, Series, SmoothedRows, Smoothing, System,
-    advance_means, smooth_means,
-};
+use rand_chacha::ChaCha8Rng;
+use statewise_kernels::gaussian::Smoothing;
 
-use super::lgssm_params::LgssmParams;
 use super::matrix::{add_block, product, product_transposed, transpose};
 use super::missing_entries::MissingEntries;
 use super::ssm::LinearGaussianSsm;
 use crate::data::{Dataset, Sequence};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::infer::gaussian::{GaussianOptions, Wanted};
 use crate::learn::Statistics;
 use crate::params::Params;
-use crate::threads;
-
-/// Rows after which series of one pattern go to another piece of work.
-const PIECE_ROWS: usize = 8192;
-
-/// Covariances of the smoother, for one pattern of missing entries.
-struct Tables {
-    gains: Gains,
-    smoothing: Smoothing,
-}
-
-/// Series of one pattern, or some of them.
-struct Piece {
-    sequences: Vec<usize>,
-    /// Their tables, where more than one piece needs them.
-    tables: Option<usize>,
-    /// Σ of the weights of all series of the pattern in the first piece of it, else 0.
-    pattern_weight: f64,
-}
 
 /// Accumulates the statistics of a whole dataset.
 pub(super) fn e_step(model: &LinearGaussianSsm, params: &Params, data: &Dataset<'_>) -> Result<Statistics> {
     let lowered = model.lower(params)?;
     lowered.check(data)?;
-    let patterns = patterns(data);
-    let mut shared = Vec::new();
-    let mut pieces = Vec::new();
-    for pattern in patterns {
-        let rows: usize = pattern.iter().map(|n| data.range(*n).len()).sum();
-        let steps = data.range(pattern[0]).len();
-        let mut pattern_weight = pattern.iter().map(|n| data.weight(*n)).sum();
-        let tables = (rows > PIECE_ROWS && pattern.len() > 1).then(|| {
-            shared.push(pattern[0]);
-            shared.len() - 1
-        });
-        let size = if tables.is_some() { (PIECE_ROWS / steps).max(1) } else { pattern.len() };
-        for sequences in pattern.chunks(size) {
-            pieces.push(Piece { sequences: sequences.to_vec(), tables, pattern_weight });
-            pattern_weight = 0.0;
+    let noise = EmissionNoise::new(model, params);
+    let wanted = Wanted { lag_one: true, adjoints: false };
+    let parts = lowered.map_smoothed(data, &GaussianOptions::default(), wanted, |lot| {
+        let mut accumulator = Accumulator::new(model, &noise);
+        let mut weights = 0.0;
+        for (i, &n) in lot.sequences.iter().enumerate() {
+            let (sequence, weight) = (data.sequence(n), data.weight(n));
+            accumulator.add_means(&sequence, lot.means(i), weight);
+            let total = &mut accumulator.total;
+            total.marginal_loglik += weight * lot.marginal_loglik[i];
+            total.num_sequences += weight;
+            total.num_steps += weight * lot.num_steps as f64;
+            weights += weight;
         }
-    }
-    let tables: Vec<Tables> =
-        threads::map(shared, |n| compute(&lowered, data, n)).into_iter().collect::<Result<_>>()?;
+        accumulator.add_covs(&data.sequence(lot.sequences[0]), lot.smoothing, weights);
+        accumulator.total
+    })?;
     let mut total = Statistics::zeros(model.num_stats());
-    for part in threads::map(pieces, |piece| accumulate(model, params, &lowered, &tables, data, &piece)) {
-        total.merge(&part?);
-    }
+    parts.iter().for_each(|part| total.merge(part));
     Ok(total)
 }
 
-/// The series of each pattern of missing entries, in the order of the first of each.
-fn patterns(data: &Dataset<'_>) -> Vec<Vec<usize>> {
-    let mut place: HashMap<(usize, Vec<usize>), usize> = HashMap::new();
-    let mut patterns: Vec<Vec<usize>> = Vec::new();
-    for (n, sequence) in data.sequences().enumerate() {
-        let missing: Vec<usize> =
-            sequence.emissions.iter().enumerate().filter(|(_, y)| y.is_nan()).map(|(i, _)| i).collect();
-        let next = patterns.len();
-        let at = *place.entry((sequence.num_steps(), missing)).or_insert(next);
-        if at == next {
-            patterns.push(Vec::new());
+/// (H, D, d) and R, which tell what is expected of missing entries.
+pub(super) struct EmissionNoise {
+    pub(super) weights: Vec<f64>,
+    pub(super) cov: Vec<f64>,
+}
+
+impl EmissionNoise {
+    pub(super) fn new(model: &LinearGaussianSsm, params: &Params) -> Self {
+        let emissions = &model.emissions;
+        let cov = params.arrays()[emissions.cov].values();
+        EmissionNoise {
+            weights: emissions.weights(params.arrays()),
+            cov: emissions.form.to_full(cov, emissions.outputs),
         }
-        patterns[at].push(n);
-    }
-    patterns
-}
-
-fn compute(lowered: &LgssmParams, data: &Dataset<'_>, n: usize) -> Result<Tables> {
-    let system = lowered.system();
-    let sequence = data.sequence(n);
-    let (mut riccati, mut gains, mut smoothing) =
-        (Riccati::default(), Gains::default(), Smoothing::default());
-    riccati.start(&system, system.initial_cov, true);
-    riccati
-        .advance(&system, sequence.emissions, 0..sequence.num_steps(), &mut gains)
-        .map_err(Error::in_series(n))?;
-    smoothing.compute(&system, &gains, true);
-    Ok(Tables { gains, smoothing })
-}
-
-fn accumulate(
-    model: &LinearGaussianSsm,
-    params: &Params,
-    lowered: &LgssmParams,
-    shared: &[Tables],
-    data: &Dataset<'_>,
-    piece: &Piece,
-) -> Result<Statistics> {
-    let own;
-    let tables = match piece.tables {
-        Some(index) => &shared[index],
-        None => {
-            own = compute(lowered, data, piece.sequences[0])?;
-            &own
-        }
-    };
-    let system = lowered.system();
-    let weights = model.emissions.weights(params.arrays());
-    let cov = model
-        .emissions
-        .form
-        .to_full(params.arrays()[model.emissions.cov].values(), model.emissions.outputs);
-    let mut accumulator = Accumulator {
-        model,
-        missing: MissingEntries::new(&weights, &cov, model.emissions.outputs),
-        total: Statistics::zeros(model.num_stats()),
-        row: Vec::new(),
-        filled: vec![0.0; model.emissions.outputs],
-    };
-    let mut pass = MeanPass::default();
-    for &n in &piece.sequences {
-        let sequence = data.sequence(n);
-        let offsets = lowered.offsets(sequence);
-        let loglik = pass.run(&system, &offsets.series(), &tables.gains).map_err(Error::in_series(n))?;
-        accumulator.add_means(&sequence, &pass.smoothed, data.weight(n));
-        accumulator.total.marginal_loglik += data.weight(n) * loglik;
-        accumulator.total.num_sequences += data.weight(n);
-        accumulator.total.num_steps += data.weight(n) * sequence.num_steps() as f64;
-    }
-    if piece.pattern_weight > 0.0 {
-        let sequence = data.sequence(piece.sequences[0]);
-        accumulator.add_covs(&sequence, &tables.smoothing, piece.pattern_weight);
-    }
-    Ok(accumulator.total)
-}
-
-/// Filter and smoother of means, with what they keep between series.
-#[derive(Default)]
-struct MeanPass {
-    filtered: Vec<f64>,
-    innovations: Vec<f64>,
-    smoothed: Vec<f64>,
-    scratch: MeanScratch,
-    backward: Vec<f64>,
-}
-
-impl MeanPass {
-    /// Leaves E(z_t | y_{1:T}) in `smoothed`; answers log p(y).
-    fn run(
-        &mut self,
-        system: &System<'_>,
-        series: &Series<'_>,
-        gains: &Gains,
-    ) -> std::result::Result<f64, statewise_kernels::gaussian::GaussianError> {
-        let steps = gains.num_steps();
-        self.filtered.resize(steps * system.state_dim, 0.0);
-        self.smoothed.resize(steps * system.state_dim, 0.0);
-        self.innovations.resize(steps * system.emission_dim, 0.0);
-        let mut state = MeanState::start(system.initial_mean);
-        let rows = MeanRows {
-            predicted: &mut [],
-            filtered: &mut self.filtered,
-            innovations: &mut self.innovations,
-        };
-        advance_means(system, series, 0..steps, gains, &mut state, rows, &mut self.scratch)?;
-        let rows = SmoothedRows {
-            filtered: &self.filtered,
-            innovations: &self.innovations,
-            smoothed: &mut self.smoothed,
-            state_adjoints: &mut [],
-            emission_adjoints: &mut [],
-        };
-        smooth_means(system, gains, rows, &mut self.backward);
-        Ok(state.marginal_loglik())
     }
 }
 
@@ -196,6 +70,17 @@ pub(super) struct Accumulator<'a> {
 }
 
 impl<'a> Accumulator<'a> {
+    pub(super) fn new(model: &'a LinearGaussianSsm, noise: &'a EmissionNoise) -> Self {
+        let m = model.emissions.outputs;
+        Accumulator {
+            model,
+            missing: MissingEntries::new(&noise.weights, &noise.cov, m),
+            total: Statistics::zeros(model.num_stats()),
+            row: Vec::new(),
+            filled: vec![0.0; m],
+        }
+    }
+
     /// Adds the statistics that states known to be `means`, shape \[T, D\], would leave.
     pub(super) fn add_means(&mut self, sequence: &Sequence<'_>, means: &[f64], weight: f64) {
         let model = self.model;
@@ -223,6 +108,24 @@ impl<'a> Accumulator<'a> {
                 model.emissions.add_row(&mut sums, &self.filled, &self.row, weight);
             }
         }
+    }
+
+    /// Adds the statistics of known states, shape \[T, D\], with missing entries of rows observed in part
+    /// drawn given the states and what is there.
+    pub(super) fn add_states(&mut self, sequence: &Sequence<'_>, states: &[f64], rng: &mut ChaCha8Rng) {
+        let d = self.model.spec().state_dim;
+        let mut rows = sequence.emissions.to_vec();
+        for (t, y) in rows.chunks_exact_mut(sequence.width).enumerate() {
+            let missing = y.iter().filter(|y| y.is_nan()).count();
+            if (1..y.len()).contains(&missing) {
+                self.model.emissions_row(&states[t * d..(t + 1) * d], sequence.input(t), &mut self.row);
+                let partial = self.missing.of(y);
+                partial.fill(y, &self.row, &mut self.filled);
+                partial.add_noise(&mut self.filled, rng);
+                y.copy_from_slice(&self.filled);
+            }
+        }
+        self.add_means(&Sequence { emissions: &rows, ..*sequence }, states, 1.0);
     }
 
     /// Adds what the uncertainty of the states adds, of series whose weights sum to `weight`.

@@ -79,7 +79,7 @@ impl LaggedMoments {
         if missing > 0.0 {
             // What gaps make of the eigenvalues of correlations that are zero, as random matrices have it.
             let share = missing / data.rows().len() as f64;
-            moments.regularise(4.0 * (share * size as f64 / data.num_rows() as f64).sqrt().max(1e-3))?;
+            moments.regularise(2.0 * (share * size as f64 / data.num_rows() as f64).sqrt().max(1e-3))?;
         }
         Ok(moments)
     }

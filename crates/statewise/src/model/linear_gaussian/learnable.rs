@@ -4,9 +4,11 @@
 //! Σ E y xᵀ, Σ E x xᵀ, Σ E y yᵀ (see `regression.rs`).
 
 use super::e_step;
+use super::regression::Regression;
 use super::ssm::LinearGaussianSsm;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::infer::gaussian::GaussianOptions;
 use crate::learn::{Learnable, MStepOutcome, Statistics};
 use crate::params::{ParamSpec, Params, Properties};
 
@@ -54,6 +56,22 @@ impl Learnable for LinearGaussianSsm {
             part.add_gradient(params.arrays(), &part.sums(&statistics.values), gradient.arrays_mut());
         }
         gradient
+    }
+
+    /// Where a covariance is singular, so that the statistics do not tell the score, it is that of the
+    /// filter's reverse sweep, which needs no inverse.
+    fn e_step_and_score(&self, params: &Params, data: &Dataset<'_>) -> Result<(Statistics, Params)> {
+        let statistics = self.e_step(params, data)?;
+        let regular = |part: &&Regression| {
+            part.precision(params.arrays()).is_some_and(|p| p.noisy.len() == part.outputs)
+        };
+        let score = if self.parts().iter().all(regular) {
+            self.score(params, &statistics)
+        } else {
+            let sweep = self.lower(params)?.gradient(data, &GaussianOptions::default())?;
+            self.raise_gradient(&sweep.params)
+        };
+        Ok((statistics, score))
     }
 
     fn log_prior(&self, params: &Params) -> f64 {

@@ -96,15 +96,8 @@ impl Regression {
             values.copy_from_slice(&cov);
             return repairs;
         }
-        let groups: Vec<Vec<usize>> = if self.form == CovarianceForm::Scalar {
-            vec![(0..n).collect()]
-        } else {
-            let alone = |i: &usize| !property.equal.iter().flatten().any(|e| e == i);
-            (0..n).filter(alone).map(|i| vec![i]).chain(property.equal.iter().cloned()).collect()
-        };
         let mut repairs = 0;
-        for group in groups {
-            let entries = if self.form == CovarianceForm::Scalar { vec![0] } else { group.clone() };
+        for (group, entries) in self.variance_groups(property) {
             if !property.may_move(entries[0]) || entries.iter().any(|i| values[*i] == 0.0) {
                 continue;
             }
@@ -118,6 +111,16 @@ impl Regression {
             }
         }
         repairs
+    }
+
+    /// Outputs that share a variance, and the entries of the array that hold it.
+    pub(super) fn variance_groups(&self, property: &ParamProperties) -> Vec<(Vec<usize>, Vec<usize>)> {
+        if self.form == CovarianceForm::Scalar {
+            return vec![((0..self.outputs).collect(), vec![0])];
+        }
+        let alone = |i: &usize| !property.equal.iter().flatten().any(|e| e == i);
+        let single = (0..self.outputs).filter(alone).map(|i| vec![i]);
+        single.chain(property.equal.iter().cloned()).map(|group| (group.clone(), group)).collect()
     }
 }
 

@@ -12,6 +12,10 @@
 
 use std::collections::HashMap;
 
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use statewise_kernels::linalg::semidefinite_cholesky;
+
 use super::least_squares::Semidefinite;
 use super::matrix::{dot, product, product_transposed};
 
@@ -86,6 +90,18 @@ impl Partial {
         for (a, i) in self.missing.iter().enumerate() {
             out[*i] =
                 dot(&self.regression[a * q..(a + 1) * q], x) + dot(&self.gain[a * o..(a + 1) * o], &seen);
+        }
+    }
+
+    /// Adds a draw of N(0, C) to the missing entries.
+    pub(super) fn add_noise(&self, y: &mut [f64], rng: &mut ChaCha8Rng) {
+        let n = self.missing.len();
+        let mut chol = self.cov.clone();
+        // C is the difference of two covariances that rounding can leave indefinite by a hair.
+        let _ = semidefinite_cholesky(&mut chol, n);
+        for b in 0..n {
+            let z: f64 = StandardNormal.sample(rng);
+            (b..n).for_each(|a| y[self.missing[a]] += chol[a * n + b] * z);
         }
     }
 }

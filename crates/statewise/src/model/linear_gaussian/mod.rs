@@ -2,7 +2,9 @@
 
 mod conjugate;
 mod covariance;
+mod draw;
 mod e_step;
+mod gibbs;
 mod lagged_moments;
 mod learnable;
 mod least_squares;
@@ -19,6 +21,7 @@ mod subspace;
 
 pub use conjugate::{InverseWishart, MatrixNormalInverseWishart, NormalInverseWishart, RegressionSums};
 pub use covariance::CovarianceForm;
+pub use gibbs::{Gibbs, GibbsSamples, GibbsState};
 pub use lgssm_params::{LgssmParams, Offsets};
 pub use spec::{ConjugatePriors, LinearGaussianSpec};
 pub use ssm::LinearGaussianSsm;

@@ -19,8 +19,6 @@ use super::matrix::{add_outer, dot, product, product_transposed, symmetrise};
 use crate::params::Array;
 use statewise_kernels::math::ln_gamma;
 
-const LN_TAU: f64 = 1.837_877_066_409_345_5;
-
 /// An array that holds some columns of W.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Columns {
@@ -203,14 +201,6 @@ impl Regression {
     /// −½ n log |Σ| − ½ tr Σ⁻¹ S(W), over the dimensions with noise.
     pub(super) fn objective(&self, sums: &Sums, weights: &[f64], precision: &Precision) -> f64 {
         -0.5 * (sums.count * precision.log_det + precision.trace_with(&self.residual(sums, weights)))
-    }
-
-    /// E log p(y | x), over the dimensions with noise; NaN where Σ is singular otherwise.
-    pub(super) fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64 {
-        let Some(precision) = self.precision(params) else { return f64::NAN };
-        let sums = self.sums(stats);
-        let constant = 0.5 * sums.count * precision.noisy.len() as f64 * LN_TAU;
-        self.objective(&sums, &self.weights(params), &precision) - constant
     }
 
     /// Adds the gradient of [`Regression::objective`]; NaN in dimensions without noise, where the

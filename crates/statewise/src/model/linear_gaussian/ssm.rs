@@ -120,6 +120,30 @@ impl LinearGaussianSsm {
         })
     }
 
+    /// The gradient with respect to the parameters, given the one with respect to what they become in
+    /// [`LinearGaussianSsm::lower`].
+    pub(super) fn raise_gradient(&self, lowered: &LgssmParams) -> Params {
+        let (d, m) = (self.spec.state_dim, self.spec.emission_dim);
+        let optional = |array: &Option<Array>| array.as_ref().map_or(vec![], |a| a.values().to_vec());
+        let emissions_cov = match self.spec.emissions_cov {
+            CovarianceForm::Scalar => vec![lowered.emissions_cov.values()[..m].iter().sum()],
+            _ => lowered.emissions_cov.values().to_vec(),
+        };
+        let array = |path: &str| match path {
+            "initial.mean" => lowered.initial_mean.values().to_vec(),
+            "initial.cov" => self.spec.initial_cov.pull_back(lowered.initial_cov.values(), d),
+            "dynamics.weights" => lowered.dynamics_weights.values().to_vec(),
+            "dynamics.input_weights" => optional(&lowered.dynamics_input_weights),
+            "dynamics.bias" => optional(&lowered.dynamics_bias),
+            "dynamics.cov" => self.spec.dynamics_cov.pull_back(lowered.dynamics_cov.values(), d),
+            "emissions.weights" => lowered.emissions_weights.values().to_vec(),
+            "emissions.input_weights" => optional(&lowered.emissions_input_weights),
+            "emissions.bias" => optional(&lowered.emissions_bias),
+            _ => emissions_cov.clone(),
+        };
+        Params::new(self.schema.iter().map(|spec| Array::new(&spec.shape, array(&spec.path))).collect())
+    }
+
     /// Checks that data fit the model: width and inputs.
     ///
     /// # Errors

@@ -28,6 +28,9 @@ const LARGE: usize = 200;
 /// Shares of the innovations' variance between which the noise of the observations is put.
 const NOISE: [f64; 2] = [0.05, 0.98];
 
+/// Share of a variance that may be taken off as noise that was added.
+const ADDED: f64 = 0.7;
+
 pub(super) fn subspace(spec: &LinearGaussianSpec, data: &Dataset<'_>) -> Result<Estimate> {
     let (d, m, u) = (spec.state_dim, spec.emission_dim, spec.input_dim);
     let needed = d.div_ceil(m) + 1;
@@ -83,11 +86,12 @@ pub(super) fn subspace(spec: &LinearGaussianSpec, data: &Dataset<'_>) -> Result<
     })
 }
 
-/// R = Ω − H P Hᵀ without the noise that was added, but no less than a share of Ω.
+/// R = Ω − H P Hᵀ without the noise that was added, but for a share: a start with too little noise is worse
+/// than one with too much.
 fn noise_of_emissions(omega: &[f64], known: &[f64], added: &[f64]) -> Result<Vec<f64>> {
     let n = added.len();
     let mut cov: Vec<f64> = omega.iter().zip(known).map(|(o, k)| o - k).collect();
-    (0..n).for_each(|i| cov[i * n + i] -= added[i]);
+    (0..n).for_each(|i| cov[i * n + i] -= added[i].min(ADDED * cov[i * n + i]));
     let scale: Vec<f64> = (0..n).map(|i| omega[i * n + i].sqrt()).collect();
     let unit: Vec<f64> = (0..n * n).map(|at| cov[at] / (scale[at / n] * scale[at % n])).collect();
     let cov = from_eigenvalues(&unit, n, |value, _| value.max(NOISE[0]))?;

@@ -1,0 +1,144 @@
+//! Draws of a regression's weights and noise from their conjugate posterior.
+//!
+//! With all weights free, Σ first and W given it: Σ ~ InverseWishart(ν', Ψ'), W | Σ ~ MN(M', Σ, V'⁻¹). With
+//! entries fixed or tied, W | Σ (the normal distribution whose mean the M-step takes) and then Σ | W.
+
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Gamma, StandardNormal};
+use statewise_kernels::linalg::cholesky;
+
+use super::conjugate::InverseWishart;
+use super::covariance::CovarianceForm;
+use super::least_squares::{Grouped, Movement, Semidefinite, increment};
+use super::matrix::product;
+use super::regression::{Regression, Sums};
+use crate::error::{Error, Result};
+use crate::params::{Array, ParamProperties};
+
+impl Regression {
+    /// Draws what may move, given statistics of known states; the other entries of `params` stay.
+    ///
+    /// # Errors
+    /// A model without priors, or a covariance that is singular though it may move.
+    pub(super) fn draw(
+        &self,
+        stats: &[f64],
+        properties: &[ParamProperties],
+        params: &mut [Array],
+        rng: &mut ChaCha8Rng,
+    ) -> Result<()> {
+        if self.prior.is_none() {
+            return Err(Error::argument("model", "no prior", "conjugate priors (`prior` of the specification)"));
+        }
+        let sums = self.sums_with_prior(stats, true);
+        let (n, p) = (self.outputs, self.regressors());
+        let variances = self.form.variances(params[self.cov].values(), n);
+        let movement = Movement::new(self, properties).without_rows(|i| variances[i] == 0.0, n, p);
+        let property = &properties[self.cov];
+        let regular = variances.iter().all(|v| *v > 0.0);
+        if matches!(movement, Movement::All) && property.is_plain() && regular {
+            let mut mean = self.weights(params);
+            let step = increment(self, &sums, &mean, &movement, None);
+            mean.iter_mut().zip(step).for_each(|(w, s)| *w += s);
+            let residual = self.residual(&sums, &mean);
+            self.draw_cov(&residual, sums.count - p as f64, property, params, rng)?;
+            let weights = self.draw_free_weights(&sums, &mean, params, rng)?;
+            self.set_weights(&weights, params);
+            return Ok(());
+        }
+        if let Movement::Groups(groups) = &movement
+            && !groups.is_empty()
+        {
+            let weights = self.draw_grouped_weights(&sums, groups, params, rng)?;
+            self.set_weights(&weights, params);
+        } else if matches!(movement, Movement::All) {
+            let mut mean = self.weights(params);
+            let step = increment(self, &sums, &mean, &movement, None);
+            mean.iter_mut().zip(step).for_each(|(w, s)| *w += s);
+            let weights = self.draw_free_weights(&sums, &mean, params, rng)?;
+            self.set_weights(&weights, params);
+        }
+        let residual = self.residual(&sums, &self.weights(params));
+        self.draw_cov(&residual, sums.count, property, params, rng)
+    }
+
+    /// W ~ MN(mean, Σ, Sxx⁻¹).
+    fn draw_free_weights(
+        &self,
+        sums: &Sums,
+        mean: &[f64],
+        params: &[Array],
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<f64>> {
+        let (n, p) = (self.outputs, self.regressors());
+        let mut chol = self.form.to_full(params[self.cov].values(), n);
+        cholesky(&mut chol, n).map_err(|e| self.singular(e))?;
+        let solver = Semidefinite::new(sums.xx.clone(), p);
+        let mut z: Vec<f64> = (0..n * p).map(|_| StandardNormal.sample(rng)).collect();
+        z.chunks_exact_mut(p).for_each(|row| solver.colour(row));
+        let mut weights = product(&chol, &z, n, n, p);
+        weights.iter_mut().zip(mean).for_each(|(w, m)| *w += m);
+        Ok(weights)
+    }
+
+    fn draw_grouped_weights(
+        &self,
+        sums: &Sums,
+        groups: &[Vec<usize>],
+        params: &[Array],
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Vec<f64>> {
+        let precision = self.precision(params).ok_or_else(|| self.singular("a singular matrix"))?;
+        let mut weights = self.weights(params);
+        let movement = Movement::Groups(groups.to_vec());
+        let step = increment(self, sums, &weights, &movement, Some(&precision));
+        weights.iter_mut().zip(step).for_each(|(w, s)| *w += s);
+        let grouped = Grouped { groups, precision: &precision, xx: &sums.xx, p: self.regressors() };
+        for part in grouped.parts(self.outputs) {
+            let solver = Semidefinite::new(grouped.normal_matrix(&part), part.len());
+            let mut z: Vec<f64> = part.iter().map(|_| StandardNormal.sample(rng)).collect();
+            solver.colour(&mut z);
+            for (g, z) in part.iter().zip(z) {
+                groups[*g].iter().for_each(|at| weights[*at] += z);
+            }
+        }
+        Ok(weights)
+    }
+
+    /// Σ of density ∝ |Σ|^(−count/2) exp(−½ tr Σ⁻¹ S), in the form that it has.
+    fn draw_cov(
+        &self,
+        residual: &[f64],
+        count: f64,
+        property: &ParamProperties,
+        params: &mut [Array],
+        rng: &mut ChaCha8Rng,
+    ) -> Result<()> {
+        let n = self.outputs;
+        let values = params[self.cov].values_mut();
+        if self.form == CovarianceForm::Full {
+            if property.may_move(0) {
+                let scale = Array::new(&[n, n], residual.to_vec());
+                let drawn = InverseWishart { df: count - n as f64 - 1.0, scale }.sample(rng)?;
+                values.copy_from_slice(&drawn);
+            }
+            return Ok(());
+        }
+        for (group, entries) in self.variance_groups(property) {
+            if !property.may_move(entries[0]) || entries.iter().any(|i| values[*i] == 0.0) {
+                continue;
+            }
+            let shape = 0.5 * count * group.len() as f64 - 1.0;
+            let scale = 0.5 * group.iter().map(|i| residual[*i]).sum::<f64>();
+            let gamma = Gamma::new(shape, 1.0)
+                .map_err(|_| Error::argument("prior", shape, "an inverse gamma of positive shape"))?;
+            let variance = scale / gamma.sample(rng).max(f64::MIN_POSITIVE);
+            entries.iter().for_each(|i| values[*i] = variance.clamp(1e-300, 1e300));
+        }
+        Ok(())
+    }
+
+    fn singular(&self, found: impl std::fmt::Display) -> Error {
+        Error::argument("params", format!("a noise covariance that is not regular: {found}"), "variances above 0")
+    }
+}
