@@ -4,6 +4,7 @@ mod blocks;
 mod constraints;
 mod corpus;
 mod discretisation;
+mod flat_start;
 mod goldens;
 mod gradients;
 mod inference;
