@@ -6,7 +6,7 @@ from typing import Final, final
 from numpy import float64, uint32
 from numpy.typing import NDArray
 
-__all__ = ["__version__", "Hmm", "Lgssm", "LinearGaussianSsm", "Model", "OnlineEm", "OnlineFilter", "StructuralTimeSeries", "chain_backward_filter", "chain_filter", "chain_fixed_lag_windows", "chain_pairwise", "chain_sample_paths", "chain_smoother", "chain_viterbi", "cross_validate", "e_step", "expected_dwell_times", "filter", "find_permutation", "fit", "fit_em_with", "fit_restarts", "fit_sgd", "fixed_lag_smoother", "forecast", "forget_threads", "groups", "information_criteria", "k_best_states", "lgssm_filter", "lgssm_forecast", "lgssm_gradient", "lgssm_log_prob", "lgssm_marginal_log_prob", "lgssm_posterior_predictive", "lgssm_posterior_sample", "lgssm_sample", "lgssm_smoother", "load", "log_prior_gradient", "log_prob", "m_step", "marginal_log_prob", "most_likely_states", "num_threads", "order_by_parameter", "pairwise", "permute", "posterior_sample", "sample", "save", "score", "set_num_threads", "smoother", "state_overlap", "stationary_distribution", "structural_coefficients", "structural_decompose", "structural_forecast"]
+__all__ = ["__version__", "Hmm", "Lgssm", "LinearGaussianSsm", "Model", "OnlineEm", "OnlineFilter", "StructuralTimeSeries", "chain_backward_filter", "chain_filter", "chain_fixed_lag_windows", "chain_pairwise", "chain_sample_paths", "chain_smoother", "chain_viterbi", "cross_validate", "e_step", "expected_dwell_times", "filter", "find_permutation", "fit", "fit_blocked_gibbs", "fit_em_with", "fit_restarts", "fit_sgd", "fixed_lag_smoother", "forecast", "forget_threads", "groups", "information_criteria", "k_best_states", "lgssm_filter", "lgssm_forecast", "lgssm_gradient", "lgssm_log_prob", "lgssm_marginal_log_prob", "lgssm_posterior_predictive", "lgssm_posterior_sample", "lgssm_sample", "lgssm_smoother", "load", "log_prior_gradient", "log_prob", "m_step", "marginal_log_prob", "most_likely_states", "num_threads", "order_by_parameter", "pairwise", "permute", "posterior_sample", "sample", "save", "score", "set_num_threads", "smoother", "state_overlap", "stationary_distribution", "structural_coefficients", "structural_decompose", "structural_forecast"]
 
 __version__: Final[str]
 
@@ -109,6 +109,8 @@ def filter(model: Hmm, params: Sequence[NDArray[float64]], data: object, filtere
 def find_permutation(first: NDArray[uint32], second: NDArray[uint32]) -> list[int]: ...
 
 def fit(model: Model, learner: str, params: Sequence[NDArray[float64]], props: str, data: object, callback: Callable[..., object] | None) -> tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]]: ...
+
+def fit_blocked_gibbs(model: LinearGaussianSsm, settings: str, state: str | None, params: Sequence[NDArray[float64]], props: str, data: object, callback: Callable[..., object] | None) -> tuple[list[NDArray[float64]], list[float], str, bool]: ...
 
 def fit_em_with(model: Model, params: Sequence[NDArray[float64]], props: str, e_step: Callable[[list[NDArray[float64]]], tuple[NDArray[float64], float, float, float]], num_iters: int, tolerance: float | None, use_priors: bool, callback: Callable[..., object] | None) -> tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]]: ...
 

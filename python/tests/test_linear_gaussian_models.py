@@ -264,3 +264,53 @@ def test_streams_learn_and_are_restored():
 def test_wrong_hyperparameters_are_errors_that_name_them(build, message):
     with pytest.raises(sw.StatewiseError, match=message):
         build()
+
+
+@pytest.fixture(scope="module")
+def chain():
+    """A model of one state with its weight fixed, data with a gap, and a chain."""
+    model = sw.LinearGaussianConjugateSSM(1, 1, has_dynamics_bias=False, has_emissions_bias=False)
+    params, props = model.initialize(0, dynamics_weights=[[0.8]], emission_weights=[[1.0]])
+    _, y = model.sample(params, 1, 60)
+    y[20:23] = np.nan
+    props.emissions.weights.trainable = False
+    return model, params, props, y, model.fit_blocked_gibbs(2, params, 40, y, props=props, burn_in=10)
+
+
+def test_a_gibbs_chain_has_an_axis_of_draws_and_keeps_what_is_fixed(chain):
+    model, params, props, y, draws = chain
+    assert len(draws) == 40 and draws.params.dynamics.weights.shape == (40, 1, 1)
+    assert np.all(draws.params.emissions.weights == 1.0)
+    assert len(np.unique(draws.params.dynamics.cov)) == 40 and np.all(draws.params.dynamics.cov > 0)
+    for n in (0, -1):
+        want = model.marginal_log_prob(draws[n], y) + model.log_prior(draws[n])
+        np.testing.assert_allclose(draws.log_probs[n], want, rtol=1e-12)
+    assert draws.mean().initial.mean.shape == (1,)
+    with pytest.raises(IndexError):
+        _ = draws[40]
+
+
+def test_a_gibbs_chain_goes_on_where_it_stopped(chain):
+    model, params, props, y, draws = chain
+    first = model.fit_blocked_gibbs(2, params, 25, y, props=props, burn_in=10)
+    rest = model.fit_blocked_gibbs(2, params, 15, y, props=props, burn_in=0, resume=first)
+    np.testing.assert_array_equal(np.r_[first.log_probs, rest.log_probs], draws.log_probs)
+    thinned = model.fit_blocked_gibbs(2, params, 20, y, props=props, burn_in=10, thin=2)
+    np.testing.assert_array_equal(thinned.log_probs, draws.log_probs[1::2])
+
+
+def test_a_gibbs_chain_can_be_watched_stopped_and_refused(chain):
+    model, params, props, y, draws = chain
+    seen = []
+
+    def stop(progress):
+        seen.append(progress.log_prob)
+        return progress.iteration < 14
+
+    stopped = model.fit_blocked_gibbs(2, params, 40, y, props=props, burn_in=10, callback=stop)
+    assert stopped.interrupted and len(stopped) == 5 and len(seen) == 15
+    np.testing.assert_array_equal(stopped.log_probs, draws.log_probs[:5])
+    with pytest.raises(sw.StatewiseError, match="sample_size: found 0"):
+        model.fit_blocked_gibbs(2, params, 0, y)
+    with pytest.raises(ZeroDivisionError):
+        model.fit_blocked_gibbs(2, params, 5, y, callback=lambda progress: 1 / 0)

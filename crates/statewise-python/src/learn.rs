@@ -262,6 +262,11 @@ impl Watch {
         })
     }
 
+    /// What the callback raised.
+    pub(crate) fn raised(self) -> PyResult<()> {
+        self.raised.map_or(Ok(()), Err)
+    }
+
     /// The report, or what the callback or the fit raised.
     pub(crate) fn finish(
         self,

@@ -49,6 +49,8 @@ mod _native {
     #[pymodule_export]
     use super::lgssm::draws::{lgssm_log_prob, lgssm_posterior_sample, lgssm_sample};
     #[pymodule_export]
+    use super::lgssm::gibbs::fit_blocked_gibbs;
+    #[pymodule_export]
     use super::lgssm::infer::{lgssm_filter, lgssm_marginal_log_prob, lgssm_smoother};
     #[pymodule_export]
     use super::lgssm::predict::{lgssm_forecast, lgssm_gradient, lgssm_posterior_predictive};

@@ -1,6 +1,7 @@
 """Linear Gaussian state space models, and inference on their parameters alone."""
 
 from .base import GaussianSSM
+from .gibbs import GibbsChain
 from .inference import (
     lgssm_filter,
     lgssm_forecast,
@@ -28,6 +29,7 @@ __all__ = [
     "FilterOptions",
     "GaussianForecast",
     "GaussianSSM",
+    "GibbsChain",
     "LGSSMGradient",
     "LinearGaussianConjugateSSM",
     "LinearGaussianSSM",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -11,9 +12,11 @@ from .._native import LinearGaussianSsm
 from .._seeds import Seed, as_seed
 from .._sizes import size, whole
 from ..errors import StatewiseError
+from ..learning import Progress
 from ..parameters import Params, Properties
-from ..ssm import Spec
+from ..ssm import ParamsLike, Spec
 from .base import GaussianSSM
+from .gibbs import GibbsChain, run_gibbs
 from .priors import MatrixNormalInverseWishart, NormalInverseWishart
 
 #: The form of a covariance, which learning keeps.
@@ -160,6 +163,43 @@ class LinearGaussianConjugateSSM(LinearGaussianSSM):
             "emissions": emission._spec("emission_prior", width, columns + has_emissions_bias),
         }
         GaussianSSM.__init__(self, spec)
+
+    def fit_blocked_gibbs(
+        self,
+        seed: Seed,
+        initial_params: ParamsLike,
+        sample_size: int,
+        emissions: Any,
+        inputs: Any = None,
+        *,
+        props: Properties | None = None,
+        burn_in: int = 100,
+        thin: int = 1,
+        verbose: bool = True,
+        callback: Callable[[Progress], object] | None = None,
+        resume: GibbsChain | Mapping[str, Any] | None = None,
+    ) -> GibbsChain:
+        """Draws parameters from p(θ | y), states and parameters by turns; entries of y may be missing.
+
+        * `initial_params`: where the chain starts; it is none of the draws. The mode is a good start.
+        * `sample_size`: how many draws are kept, one in every `thin` sweeps after `burn_in` sweeps.
+        * `props`: parameters that are not trainable are conditioned on.
+        * `verbose`: shows progress, if standard error is a terminal.
+        * `callback`: gets a `Progress` every sweep; answering False stops the chain.
+        * `resume`: an earlier chain, or its `state`: goes on from there (with `burn_in=0` and the same
+          seed as one chain would); `initial_params` then play no part.
+
+        Ctrl-C returns the draws made so far, with `interrupted=True`.
+        """
+        settings = {
+            "num_samples": size("sample_size", sample_size),
+            "burn_in": whole("burn_in", burn_in),
+            "thin": size("thin", thin),
+            "seed": as_seed(seed),
+        }
+        props = self.properties() if props is None else props
+        data = self._data(emissions, inputs)
+        return run_gibbs(self, initial_params, props, data, settings, resume, verbose, callback)
 
 
 def _spec(

@@ -1,6 +1,7 @@
 //! Linear Gaussian state space models.
 
 pub(crate) mod draws;
+pub(crate) mod gibbs;
 pub(crate) mod infer;
 mod model;
 mod params;
