@@ -56,19 +56,21 @@ def comparison(records: Records) -> list[str]:
              "numba_ref / statewise | RSS MiB, lowest peer | memory |",
              "|---|---|---|---|---|---|---|---|---|---|"]
     for instance in INSTANCES:
-        for operation in instance.answers:
+        for goal in [*instance.answers, *(target for target in instance.targets if ":" in target)]:
+            operation, _, variant = goal.partition(":")
             agreed = {library: row for library in LIBRARIES
-                      if not library.startswith("statewise:")
+                      if not library.startswith("statewise")
                       and (row := records.get((instance.name, operation, library, 1))) and row.get("agrees")}
-            own, yardstick = agreed.pop("statewise", None), agreed.pop(YARDSTICK, None)
-            if not own or not agreed:
+            own = records.get((instance.name, operation, f"statewise:{variant}" if variant else "statewise", 1), {})
+            yardstick = agreed.pop(YARDSTICK, None)
+            if not own.get("agrees") or not agreed:
                 continue
             fastest = min(agreed.values(), key=lambda row: row["warm_cpu_s"])
             lowest = min(row["peak_rss_mib"] for row in agreed.values())
             ratio = fastest["warm_cpu_s"] / own["warm_cpu_s"]
-            target = instance.targets.get(operation)
+            target = instance.targets.get(goal)
             lines.append(
-                f"| {instance.name} | {operation} | {seconds(own['warm_cpu_s'])} | "
+                f"| {instance.name} | {goal} | {seconds(own['warm_cpu_s'])} | "
                 f"{fastest['library']} {seconds(fastest['warm_cpu_s'])} | {ratio:.1f} | "
                 f"{f'at least {target}' if target else ''} | {verdict(ratio >= target) if target else ''} | "
                 f"{format(yardstick['warm_cpu_s'] / own['warm_cpu_s'], '.1f') if yardstick else ''} | "

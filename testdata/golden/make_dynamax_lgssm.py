@@ -129,7 +129,7 @@ def posterior_golden(name: str, params: dict, emissions: np.ndarray, inputs: np.
     means = posterior.smoothed_means
     lag_one = posterior.smoothed_cross_covariances - means[:-1, :, None] * means[1:, None, :]
     golden = {
-        "marginal_loglik": posterior.marginal_loglik,
+        "marginal_loglik": posterior.marginal_loglik, "gradient": gradient(params, emissions, inputs),
         "filtered_means": posterior.filtered_means, "filtered_covs": posterior.filtered_covariances,
         "smoothed_means": means, "smoothed_covs": posterior.smoothed_covariances, "lag_one_covs": lag_one,
     }
@@ -149,6 +149,20 @@ def posterior_golden(name: str, params: dict, emissions: np.ndarray, inputs: np.
         golden["information"] = information(params, emissions, inputs, golden)
     print(f"{name}: agrees with the dense Gaussian")
     return {"name": name, "params": params, "emissions": emissions, "inputs": inputs, **golden}
+
+
+def gradient(params: dict, emissions: np.ndarray, inputs: np.ndarray | None) -> dict[str, Any]:
+    """Differentiates the log-likelihood in all parameters, emissions and inputs; covariances stay symmetric."""
+    point = {**params, "emissions": emissions} | ({} if inputs is None else {"inputs": inputs})
+
+    def value(point: dict[str, jax.Array]) -> jax.Array:
+        rest = {key: array for key, array in point.items() if key not in ("emissions", "inputs")}
+        return lgssm_filter(make_lgssm_params(**rest), point["emissions"], point.get("inputs")).marginal_loglik
+
+    slopes = jax.grad(value)({key: jnp.asarray(array) for key, array in point.items()})
+    full = lambda key, slope: key.endswith("_cov") and slope.ndim > 1  # noqa: E731 (a vector is a diagonal)
+    return {key: (slope + jnp.swapaxes(slope, -1, -2)) / 2 if full(key, slope) else slope
+            for key, slope in slopes.items()}
 
 
 def check_records(name: str, golden: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@
 //! data are sequences with gaps, inputs and weights ([`data::Dataset`]).
 
 pub mod data;
+pub mod diagnose;
 mod dual;
 mod error;
 pub mod infer;

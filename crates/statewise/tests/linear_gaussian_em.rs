@@ -529,7 +529,8 @@ fn the_initial_covariance_of_one_sequence_collapses_without_harm() {
 /// The statistics do not tell the slope along directions without noise; the reverse sweep does.
 #[test]
 fn the_slope_is_exact_where_covariances_are_singular() {
-    let mut scene = Scene::new("singular", LinearGaussianSpec { input_dim: 1, ..LinearGaussianSpec::new(2, 2) });
+    let mut scene =
+        Scene::new("singular", LinearGaussianSpec { input_dim: 1, ..LinearGaussianSpec::new(2, 2) });
     let schema = scene.model.schema().to_vec();
     let place = |path: &str| schema.iter().position(|s| s.path == path).unwrap();
     let cov = [0.4, 0.2, 0.2, 0.1];

@@ -30,7 +30,11 @@ fn model(form: CovarianceForm) -> LinearGaussianSsm {
         }
     };
     let prior = ConjugatePriors {
-        initial: NormalInverseWishart { df: 9.0, scale: scaled(D, 4.0), ..NormalInverseWishart::default_of(D) },
+        initial: NormalInverseWishart {
+            df: 9.0,
+            scale: scaled(D, 4.0),
+            ..NormalInverseWishart::default_of(D)
+        },
         dynamics: regression(D, 0.5),
         emissions: regression(M, 1.0),
     };
@@ -130,7 +134,8 @@ fn sweeps_leave_the_joint_distribution_of_parameters_and_data_as_it_is() {
                     let nothing = Dataset::single(vec![f64::NAN; M], M).unwrap();
                     for k in 0..4 {
                         // A row without observations tells nothing of anything but the initial state.
-                        let drawn = model.gibbs_sweep(&params, &properties, &nothing, seed.child("given", k));
+                        let drawn =
+                            model.gibbs_sweep(&params, &properties, &nothing, seed.child("given", k));
                         let mut drawn = drawn.unwrap().0;
                         for path in ["initial.mean", "initial.cov"] {
                             drawn.arrays_mut()[place(path)] = params.arrays()[place(path)].clone();
@@ -164,7 +169,10 @@ fn sweeps_leave_the_joint_distribution_of_parameters_and_data_as_it_is() {
                 continue;
             }
             let z = (a - b) / (va + vb).sqrt();
-            assert!(z.abs() < 4.0, "{form:?}, constrained {constrained}, function {k}: {a} and {b}, z = {z}");
+            assert!(
+                z.abs() < 4.0,
+                "{form:?}, constrained {constrained}, function {k}: {a} and {b}, z = {z}"
+            );
         }
     }
 }

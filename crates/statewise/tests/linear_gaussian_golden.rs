@@ -9,8 +9,8 @@ use serde_json::Value;
 use statewise::data::Dataset;
 use statewise::learn::{Adam, Em, GradientDescent, Learnable, Learner, Optimizer, Rule, Statistics};
 use statewise::model::linear_gaussian::{
-    InverseWishart, LinearGaussianSpec, LinearGaussianSsm, MatrixNormalInverseWishart, NormalInverseWishart,
-    RegressionSums,
+    InverseWishart, LinearGaussianSpec, LinearGaussianSsm, MatrixNormalInverseWishart,
+    NormalInverseWishart, RegressionSums,
 };
 use statewise::params::{Array, ParamProperties, Params, Properties};
 
@@ -155,11 +155,15 @@ fn map_estimates_are_those_of_dynamax() {
         // n, Σ y xᵀ [2, p], Σ x xᵀ [p, p], Σ y yᵀ [2, 2] of each part.
         let mut rest = &values[..];
         let mut take = |p: usize, columns: &[usize]| {
-            let (count, yx, xx, yy) =
-                (rest[0], &rest[1..1 + 2 * p], &rest[1 + 2 * p..1 + 2 * p + p * p], &rest[1 + 2 * p + p * p..]);
-            let yx: Vec<f64> =
-                (0..2).flat_map(|i| columns.iter().map(move |j| yx[i * p + j])).collect();
-            let xx: Vec<f64> = columns.iter().flat_map(|i| columns.iter().map(move |j| xx[i * p + j])).collect();
+            let (count, yx, xx, yy) = (
+                rest[0],
+                &rest[1..1 + 2 * p],
+                &rest[1 + 2 * p..1 + 2 * p + p * p],
+                &rest[1 + 2 * p + p * p..],
+            );
+            let yx: Vec<f64> = (0..2).flat_map(|i| columns.iter().map(move |j| yx[i * p + j])).collect();
+            let xx: Vec<f64> =
+                columns.iter().flat_map(|i| columns.iter().map(move |j| xx[i * p + j])).collect();
             let yy = yy[..4].to_vec();
             rest = &rest[1 + 2 * p + p * p + 4..];
             (count, yx, xx, yy)
@@ -237,7 +241,12 @@ fn conjugate_distributions_have_the_recorded_values() {
     close("niw_mode_cov", &niw.mode().1, &want("niw_mode_cov"), 1e-9);
     let sums = RegressionSums { count: 4.0, yx: &[3.0, 1.0], xx: &[4.0], yy: &[6.0, 0.5, 0.5, 4.0] };
     let posterior = niw.posterior(&sums).unwrap();
-    let got = [posterior.loc.values(), posterior.col_precision.values(), &[posterior.df], posterior.scale.values()];
+    let got = [
+        posterior.loc.values(),
+        posterior.col_precision.values(),
+        &[posterior.df],
+        posterior.scale.values(),
+    ];
     close("niw_post", &got.concat(), &want("niw_post"), 1e-9);
     close("niw_post_mode_cov", &posterior.mode().1, &want("niw_post_mode_cov"), 1e-9);
 
@@ -253,8 +262,12 @@ fn conjugate_distributions_have_the_recorded_values() {
     close("mnp_lp", &[mniw.weights_log_prob(&at, &sigma)], &want("mnp_lp"), 1e-9);
     close("mniw_mode_cov", &mniw.mode().1, &want("mniw_mode_cov"), 1e-9);
     let xx = [5.0, 0.0, 0.0, 0.0, 5.0, 0.0, 0.0, 0.0, 5.0];
-    let sums =
-        RegressionSums { count: 5.0, yx: &[2.0, 0.3, 0.5, 0.1, 1.0, 0.2], xx: &xx, yy: &[4.0, 0.2, 0.2, 3.0] };
+    let sums = RegressionSums {
+        count: 5.0,
+        yx: &[2.0, 0.3, 0.5, 0.1, 1.0, 0.2],
+        xx: &xx,
+        yy: &[4.0, 0.2, 0.2, 3.0],
+    };
     let posterior = mniw.posterior(&sums).unwrap();
     // Dynamax adds 1e-9 I to what it inverts.
     close("mniw_post_M", posterior.loc.values(), &want("mniw_post_M"), 1e-9);

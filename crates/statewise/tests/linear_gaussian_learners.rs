@@ -63,7 +63,9 @@ fn every_learner_gains() {
     assert!(restarts.log_probs.iter().all(Option::is_some));
     let mut online = OnlineEm::new(&model, start, properties, StepSize::default(), false, 1).unwrap();
     for _ in 0..3 {
-        (0..4).for_each(|n| assert!(online.update(&model, &data.select(&[n])).unwrap().marginal_loglik.is_finite()));
+        (0..4).for_each(|n| {
+            assert!(online.update(&model, &data.select(&[n])).unwrap().marginal_loglik.is_finite())
+        });
     }
     online.check(&model).unwrap();
 }

@@ -86,7 +86,8 @@ fn traces(f: &[f64]) -> [f64; 3] {
     let mut power = f.to_vec();
     [0; 3].map(|_| {
         let trace = power[0] + power[4] + power[8];
-        power = (0..9).map(|at| (0..3).map(|k| power[(at / 3) * 3 + k] * f[k * 3 + at % 3]).sum()).collect();
+        power =
+            (0..9).map(|at| (0..3).map(|k| power[(at / 3) * 3 + k] * f[k * 3 + at % 3]).sum()).collect();
         trace
     })
 }
@@ -147,7 +148,10 @@ fn starts_from_data_are_better_ones_and_subspaces_the_best() {
             report.final_log_prob().unwrap()
         };
         let (a, b) = (fit(&scene.start(Start::Default)), fit(&scene.start(Start::Subspace(&data))));
-        assert!(b > a, "{steps} steps, after 20 iterations of EM: {a} from the default, {b} from subspaces");
+        assert!(
+            b > a,
+            "{steps} steps, after 20 iterations of EM: {a} from the default, {b} from subspaces"
+        );
     }
 }
 
@@ -168,7 +172,8 @@ fn every_start_fits_every_shape_of_model() {
                     ..LinearGaussianSpec::new(state_dim, emission_dim)
                 };
                 let model = LinearGaussianSsm::new(spec).unwrap();
-                let rows: Vec<f64> = scene.rows.chunks_exact(2).flat_map(|r| r[..emission_dim].to_vec()).collect();
+                let rows: Vec<f64> =
+                    scene.rows.chunks_exact(2).flat_map(|r| r[..emission_dim].to_vec()).collect();
                 let mut data = Dataset::ragged(rows, &[100, 1, 19], emission_dim).unwrap();
                 if input_dim > 0 {
                     data = data.with_inputs(&scene.inputs[..], 1).unwrap();
@@ -177,7 +182,10 @@ fn every_start_fits_every_shape_of_model() {
                     let (params, properties) = model.initialize(start, Seed(3), &[]).unwrap();
                     let em = Em { num_iters: 3, tolerance: None, prior: false };
                     let report = em.fit(&model, &params, &properties, &data, &mut |_| true).unwrap();
-                    assert!(report.log_probs.windows(2).all(|p| p[1] > p[0]), "{state_dim}, {emission_dim}");
+                    assert!(
+                        report.log_probs.windows(2).all(|p| p[1] > p[0]),
+                        "{state_dim}, {emission_dim}"
+                    );
                 }
             }
         }

@@ -153,6 +153,19 @@ impl Gains {
         self.num_entries += 1;
     }
 
+    /// Adds the first step of another table; an entry that equals the last one is shared.
+    pub(super) fn append_step(&mut self, step: &Gains) {
+        let entry = &step.entries[..step.layout.len()];
+        let rows: Vec<u32> = step.lost_rows(0).iter().map(|(_, row)| *row).collect();
+        let len = self.layout.len();
+        let same = self.num_entries > 0 && {
+            let last = self.num_entries - 1;
+            let lost = self.lost_rows(last).iter().map(|(_, row)| *row);
+            self.entries[last * len..] == *entry && lost.eq(rows.iter().copied())
+        };
+        if same { self.repeat() } else { self.push(entry, &rows) }
+    }
+
     /// Makes the last entry that of the next step too.
     pub(super) fn repeat(&mut self) {
         self.index.push(self.num_entries() as u32 - 1);

@@ -63,7 +63,8 @@ impl SystemGradient {
     }
 
     /// Adds the terms of covariances, `weight` times (the weights of all series that share them).
-    /// `series` is one of them; only which entries are missing counts.
+    /// `series` is one of them; only which entries are missing counts. Gains that begin after a diffuse
+    /// phase leave out the phase and the step into their first state.
     pub fn add_covariances(
         &mut self,
         system: &System<'_>,
@@ -182,12 +183,12 @@ fn add_covariances_body<const ISA: u8, const K: usize>(
         wide: vec![0.0; m * d],
     };
     let fixed = system.is_fixed();
-    for (t, y) in series.emissions.chunks_exact(m).enumerate() {
+    for (t, y) in series.emissions.chunks_exact(m).enumerate().skip(gains.first) {
         let (entry, forward) = (smoothing.entry_of(t), gains.entry_of(t));
         let parts = smoothing.parts(entry);
         if t == 0 {
             axpy(-0.5 * weight, parts.predicted_precision, &mut gradient.initial_cov);
-        } else {
+        } else if t > gains.first {
             let before = gains.entry_of(t - 1);
             if !fixed || terms.transition_key != (entry, before) {
                 terms.transition_key = (entry, before);

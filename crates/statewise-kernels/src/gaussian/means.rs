@@ -11,7 +11,7 @@ use super::system::{GaussianError, Series, System};
 use crate::math::dispatch::{fma, vectorised};
 
 /// Residuals of noise-free predictions above this (relative to the terms of the sum) are impossible.
-const CONTRADICTION: f64 = 1e-7;
+pub(super) const CONTRADICTION: f64 = 1e-7;
 
 /// The belief about the mean between two steps, and the evidence so far.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,7 +39,7 @@ impl MeanState {
 
     /// Adds to the evidence, keeping what rounding takes (Neumaier's sum).
     #[inline(always)]
-    fn add(&mut self, term: f64) {
+    pub(super) fn add(&mut self, term: f64) {
         let sum = self.evidence + term;
         self.lost += if self.evidence.abs() >= term.abs() {
             (self.evidence - sum) + term

@@ -3,25 +3,59 @@
 //! Covariances depend on the system and on which entries are missing only ([`Riccati`], [`Gains`]); series
 //! of one pattern share them, and passes over the data move means ([`advance_means`], [`smooth_means`]).
 //! [`Smoothing`] is the backward recursion over covariances, shared in the same way.
+//!
+//! Two other forms share nothing between series, and pay for it in time: square roots of covariances
+//! ([`square_root_filter`]), which stay definite whatever the conditioning, and precisions
+//! ([`information_filter`]), which may be zero at the start. A whole posterior as one Gaussian is a
+//! [`BlockTridiagonal`].
 
+mod block_tridiagonal;
 mod dense;
+mod diffuse;
 mod gains;
 mod gradient;
+mod information;
 mod lanes;
 mod means;
+mod online;
 mod riccati;
+mod riccati_state;
+mod scan;
+mod schedule;
+mod small;
 mod smoothed_means;
 mod smoothing;
+mod square_root;
 mod system;
+mod transfer;
+mod window;
 
+pub use block_tridiagonal::{
+    BlockTridiagonal, BlockTridiagonalMoments, BlockTridiagonalWorkspace, block_tridiagonal_expectations,
+    block_tridiagonal_log_normalizer,
+};
+pub use diffuse::{DiffuseGains, DiffuseSmoothing};
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
+pub use information::{
+    InformationEstimates, InformationReport, InformationSmoothed, InformationSystem, InformationWorkspace,
+    info_to_moment_form, information_filter, information_smoother,
+};
 pub use lanes::{LANES, LaneScratch, LaneSlices, advance_mean_lanes, smooth_mean_lanes};
 pub use means::{MeanRows, MeanScratch, MeanState, advance_means};
+pub use online::{OnlineKalman, OnlineKalmanState};
 pub use riccati::{Riccati, RiccatiReport};
+pub use riccati_state::RiccatiState;
+pub use schedule::{FilterRows, Scheduled, SmootherRows, filter_scheduled, smooth_scheduled};
 pub use smoothed_means::{SmoothedRows, smooth_means};
 pub use smoothing::Smoothing;
+pub use square_root::{
+    Estimates, SquareRootAdjoints, SquareRootFiltered, SquareRootReport, SquareRootSmoothed,
+    SquareRootWorkspace, square_root_filter, square_root_gradient, square_root_smoother,
+    two_filter_smoother,
+};
 pub use system::{GaussianError, Noise, Series, Steps, System};
+pub use window::{SmoothedWindow, WindowStep, smooth_window};
 
 /// Calls `f::<K>` with K the dimension of the state where it is small, else with K = 0: a kernel
 /// compiled for its size keeps matrices in registers.

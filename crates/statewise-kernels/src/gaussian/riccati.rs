@@ -37,28 +37,28 @@ pub struct RiccatiReport {
 /// The recursion between two steps: what it needs to go on.
 #[derive(Clone, Debug, Default)]
 pub struct Riccati {
-    layout: Layout,
+    pub(super) layout: Layout,
     /// The last entry; its filtered covariance drives the next step.
-    last: Vec<f64>,
+    pub(super) last: Vec<f64>,
     /// Rows of the last L⁻¹ without variance.
-    last_lost: Vec<u32>,
+    pub(super) last_lost: Vec<u32>,
     /// Which entries the last step observed.
-    observed: Vec<bool>,
+    pub(super) observed: Vec<bool>,
     /// Whether the last step's entry will do as long as the same entries are observed.
-    settled: bool,
-    steady_state: bool,
-    change: f64,
-    stalled: u32,
+    pub(super) settled: bool,
+    pub(super) steady_state: bool,
+    pub(super) change: f64,
+    pub(super) stalled: u32,
     /// Standard deviations that are rounding, \[D\]; kept up only where R has a zero variance.
-    floor: Vec<f64>,
+    pub(super) floor: Vec<f64>,
     /// The predicted covariance of the first step; empty after it.
-    start: Vec<f64>,
-    report: RiccatiReport,
-    scratch: Scratch,
+    pub(super) start: Vec<f64>,
+    pub(super) report: RiccatiReport,
+    pub(super) scratch: Scratch,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Scratch {
+pub(super) struct Scratch {
     entry: Vec<f64>,
     /// Aᵀ and Hᵀ.
     transition: Vec<f64>,
@@ -72,7 +72,7 @@ struct Scratch {
     factor: Vec<f64>,
     now_observed: Vec<bool>,
     variance_floor: Vec<f64>,
-    has_transposes: bool,
+    pub(super) has_transposes: bool,
 }
 
 impl Riccati {

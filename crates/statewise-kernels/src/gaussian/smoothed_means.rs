@@ -28,16 +28,30 @@ pub struct SmoothedRows<'a> {
 
 /// Runs backwards over all steps of `gains`. `scratch` is grown to fit.
 pub fn smooth_means(system: &System<'_>, gains: &Gains, rows: SmoothedRows<'_>, scratch: &mut Vec<f64>) {
+    smooth_means_before(system, gains, &[], rows, scratch);
+}
+
+/// As [`smooth_means`], where more steps follow: `later` is r of the step after the last one of `gains`.
+pub(super) fn smooth_means_before(
+    system: &System<'_>,
+    gains: &Gains,
+    later: &[f64],
+    rows: SmoothedRows<'_>,
+    scratch: &mut Vec<f64>,
+) {
     let (d, m) = (system.state_dim, system.emission_dim);
     scratch.clear();
     scratch.resize(2 * d + m, 0.0);
-    super::by_dim!(d, smooth(system, gains, rows, scratch));
+    if gains.num_steps() > 0 {
+        super::by_dim!(d, smooth(system, gains, later, rows, scratch));
+    }
 }
 
 vectorised! {
     fn smooth[const K](
         system: &System<'_>,
         gains: &Gains,
+        later: &[f64],
         rows: SmoothedRows<'_>,
         scratch: &mut [f64],
     ) = smooth_body
@@ -47,6 +61,7 @@ vectorised! {
 fn smooth_body<const ISA: u8, const K: usize>(
     system: &System<'_>,
     gains: &Gains,
+    later: &[f64],
     rows: SmoothedRows<'_>,
     scratch: &mut [f64],
 ) {
@@ -58,14 +73,16 @@ fn smooth_body<const ISA: u8, const K: usize>(
     for s in (0..=last).rev() {
         let t = gains.first + s;
         let parts = gains.parts(gains.index[s] as usize);
-        if s < last {
+        let more = s < last || !later.is_empty();
+        if more {
+            let r = if s < last { &*r } else { later };
             // Columns of Aᵀ are rows of A.
             apply::<ISA, K>(d, system.transition.at(t + 1), r, q, Into::Set);
         }
         if !rows.smoothed.is_empty() {
             let smoothed = &mut rows.smoothed[s * d..(s + 1) * d];
             smoothed.copy_from_slice(&rows.filtered[s * d..(s + 1) * d]);
-            if s < last {
+            if more {
                 apply::<ISA, K>(d, parts.filtered, q, smoothed, Into::Add);
             }
         }

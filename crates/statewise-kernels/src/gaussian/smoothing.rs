@@ -33,6 +33,8 @@ pub struct Smoothing {
     num_entries: usize,
     first: usize,
     ill_conditioned: bool,
+    /// N and P of the step after the last one; empty where nothing comes after it.
+    later: Vec<f64>,
     scratch: [Vec<f64>; 4],
 }
 
@@ -52,6 +54,22 @@ pub(super) struct SmoothingParts<'a> {
 impl Smoothing {
     /// Runs backwards over all steps of `gains`. Without `lag_one`, those covariances are left out.
     pub fn compute(&mut self, system: &System<'_>, gains: &Gains, lag_one: bool) {
+        self.compute_before(system, gains, lag_one, &[], &[]);
+    }
+
+    /// As [`Smoothing::compute`], where more steps follow: `precision` is N and `predicted` P of the step
+    /// after the last one of `gains`.
+    pub(super) fn compute_before(
+        &mut self,
+        system: &System<'_>,
+        gains: &Gains,
+        lag_one: bool,
+        precision: &[f64],
+        predicted: &[f64],
+    ) {
+        self.later.clear();
+        self.later.extend_from_slice(precision);
+        self.later.extend_from_slice(predicted);
         let d = system.state_dim;
         self.d = d;
         self.first = gains.first;
@@ -63,7 +81,9 @@ impl Smoothing {
             buffer.clear();
             buffer.resize(d * d, 0.0);
         }
-        super::by_dim!(d, compute(self, system, gains, lag_one));
+        if gains.num_steps() > 0 {
+            super::by_dim!(d, compute(self, system, gains, lag_one));
+        }
     }
 
     #[inline(always)]
@@ -152,18 +172,23 @@ fn compute_body<const ISA: u8, const K: usize>(
         let (cov, lag) = rest.split_at_mut(size);
         let [x, y, j, transposed] = &mut smoothing.scratch;
 
-        if s == last {
+        if s == last && smoothing.later.is_empty() {
             lambda.fill(0.0);
             cov.copy_from_slice(parts.filtered);
             lag.fill(0.0);
         } else {
             let a = system.transition.at(t + 1);
-            let next = &done[4 * size * (smoothing.num_entries - 1)..];
-            let (next_n, next_lambda) = (&next[..size], &next[size..2 * size]);
+            let (next_n, ahead) = if s == last {
+                smoothing.later.split_at(size)
+            } else {
+                let next = &done[4 * size * (smoothing.num_entries - 1)..];
+                (&next[..size], gains.parts(gains.index[s + 1] as usize).predicted)
+            };
             product::<ISA, K>([d, d, d], Left::plain(next_n, d), a, x, Into::Set);
             product::<ISA, K>([d, d, d], Left::transposed(a, d), x, lambda, Into::Set);
             mirror::<K>(d, lambda);
             if alike {
+                let next_lambda = &done[4 * size * (smoothing.num_entries - 1) + size..][..size];
                 let now = distance(d, lambda, next_lambda);
                 stalled = if now < STALLED && now >= change { stalled + 1 } else { 0 };
                 change = now;
@@ -186,7 +211,6 @@ fn compute_body<const ISA: u8, const K: usize>(
                 *variance = variance.max(0.0);
             }
             if lag_one {
-                let ahead = gains.parts(gains.index[s + 1] as usize).predicted;
                 product::<ISA, K>([d, d, d], Left::plain(next_n, d), ahead, x, Into::Set);
                 transpose(d, d, a, y);
                 product::<ISA, K>([d, d, d], Left::transposed(a, d), x, y, Into::Subtract);

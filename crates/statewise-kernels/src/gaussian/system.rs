@@ -253,7 +253,8 @@ pub(super) fn length(argument: &'static str, found: usize, expected: usize) -> R
     if found == expected { Ok(()) } else { Err(GaussianError::Shape { argument, found, expected }) }
 }
 
-fn steps(
+/// Checks the length of a per-step array.
+pub(super) fn steps(
     argument: &'static str,
     steps: &Steps<'_>,
     expected: usize,

@@ -3,6 +3,7 @@
 mod cholesky;
 mod svd;
 mod symmetric_eigen;
+mod triangularise;
 
 pub use cholesky::{
     NotPositiveDefinite, cholesky, inverse_chol, log_det_chol, negative_pivot, semidefinite_cholesky,
@@ -10,6 +11,8 @@ pub use cholesky::{
 };
 pub use svd::{Svd, svd};
 pub use symmetric_eigen::{SymmetricEigen, symmetric_eigen};
+pub(crate) use triangularise::reflect;
+pub use triangularise::{Stacked, triangularise};
 
 /// A decomposition of a matrix that is not finite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -4,12 +4,17 @@ pub(crate) mod dispatch;
 mod gaussian;
 mod independent;
 mod special;
+mod tails;
 mod transpose;
 mod vector;
 
 pub use gaussian::{add_gaussian_moments, gaussian_log_densities, packed_len};
 pub use independent::{add_independent_moments, independent_log_densities};
 pub use special::{bessel_i0_scaled, bessel_i1_scaled, digamma, ln_gamma, trigamma};
+pub use tails::{
+    chi_squared_cdf, chi_squared_quantile, chi_squared_tail, f_tail, normal_cdf, normal_density,
+    normal_quantile, t_two_sided_tail,
+};
 pub(crate) use vector::{exp_lane, exp_shifted_rows_from, ln_lane};
 pub use vector::{exp_shifted_rows, exp_slice, ln_slice};
 

@@ -1,5 +1,5 @@
 //! Problems of the test kit as the engines see them, and comparisons.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use statewise_kernels::gaussian::{Noise, Series, Steps, System};
 use statewise_testkit::{GaussianProblem, GaussianSteps};

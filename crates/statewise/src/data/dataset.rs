@@ -234,6 +234,46 @@ impl<'a> Dataset<'a> {
         self.weights.as_ref().map_or(1.0, |w| w[n])
     }
 
+    /// The first `num_steps` of sequence n as a dataset of its own, of weight 1.
+    ///
+    /// # Errors
+    /// No steps, or more than the sequence has.
+    pub fn prefix(&self, n: usize, num_steps: usize) -> Result<Dataset<'_>> {
+        let length = self.range(n).len();
+        if num_steps == 0 || num_steps > length {
+            return Err(Error::argument(
+                "num_steps",
+                num_steps,
+                format!("1 to {length}, the steps there are"),
+            ));
+        }
+        let sequence = self.sequence(n);
+        let data = Dataset::single(sequence.emission_rows(0..num_steps), self.width)?;
+        match self.input_dim {
+            0 => Ok(data),
+            u => data.with_inputs(&sequence.inputs[..num_steps * u], u),
+        }
+    }
+
+    /// The first `num_steps` of every sequence, or all of a shorter one, with their weights.
+    ///
+    /// # Errors
+    /// No steps.
+    pub fn truncated(&self, num_steps: usize) -> Result<Dataset<'static>> {
+        let lengths: Vec<usize> = self.lengths().map(|length| length.min(num_steps)).collect();
+        let (mut rows, mut inputs) = (Vec::new(), Vec::new());
+        for (sequence, &length) in self.sequences().zip(&lengths) {
+            rows.extend_from_slice(&sequence.emissions[..length * self.width]);
+            inputs.extend_from_slice(&sequence.inputs[..length * self.input_dim]);
+        }
+        let mut data = Dataset::ragged(rows, &lengths, self.width)?;
+        if self.input_dim > 0 {
+            data = data.with_inputs(inputs, self.input_dim)?;
+        }
+        data.weights = self.weights.clone();
+        Ok(data)
+    }
+
     /// A copy with the rows missing for which `missing` (sequence, step) says so.
     pub fn with_missing(&self, missing: impl Fn(usize, usize) -> bool) -> Dataset<'static> {
         let all: Vec<usize> = (0..self.num_sequences()).collect();

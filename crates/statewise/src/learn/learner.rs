@@ -27,7 +27,7 @@ pub trait Learner: Sync {
 }
 
 /// Checks all that a learner is given, and answers the start with tied states made equal.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     model: &dyn Learnable,
     start: &Params,
     properties: &Properties,

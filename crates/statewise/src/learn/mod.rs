@@ -35,6 +35,7 @@ pub use kmeans::{Clusters, kmeans};
 pub use lbfgs::{Lbfgs, Minimum};
 pub use learnable::{Learnable, MStepOutcome, Statistics};
 pub use learner::Learner;
+pub(crate) use learner::prepare;
 pub(crate) use numerical_m_step::maximise_numerically;
 pub use objective::{Evaluation, Objective};
 pub use online_em::{OnlineEm, OnlineUpdate};

@@ -16,14 +16,18 @@ pub struct InformationCriteria {
     pub num_observations: f64,
     /// −2 log p(y | θ) + 2 p.
     pub aic: f64,
+    /// AIC + 2 p (p + 1) / (n − p − 1), for short series; ∞ where n ≤ p + 1.
+    pub aicc: f64,
     /// −2 log p(y | θ) + p log n.
     pub bic: f64,
+    /// −2 log p(y | θ) + 2 p log log n, between AIC and BIC; no penalty where n < e.
+    pub hqic: f64,
     /// −2 log p(y, ẑ | θ) + p log n with ẑ the most likely path (Viterbi), so that states which the
     /// data do not tell apart cost something; `None` where the model has no discrete states.
     pub icl: Option<f64>,
 }
 
-/// Computes AIC, BIC and ICL at `params`.
+/// Computes AIC, AICc, BIC, HQIC and ICL at `params`.
 ///
 /// The criteria presume maximum likelihood: fit with the prior switched off.
 ///
@@ -31,8 +35,8 @@ pub struct InformationCriteria {
 /// Parameters, properties or data that do not fit, or a sequence that can't be explained.
 ///
 /// # Source
-/// Akaike (1974); Schwarz (1978); Biernacki, Celeux and Govaert (2000), with the classification
-/// likelihood of the most likely path.
+/// Akaike (1974); Hurvich and Tsai (1989) for AICc; Schwarz (1978); Hannan and Quinn (1979);
+/// Biernacki, Celeux and Govaert (2000), with the classification likelihood of the most likely path.
 pub fn information_criteria(
     model: &dyn Learnable,
     params: &Params,
@@ -46,12 +50,17 @@ pub fn information_criteria(
     let p = num_parameters as f64;
     let penalty = p * num_observations.ln();
     let icl = model.classification_log_prob(params, data)?.map(|joint| -2.0 * joint + penalty);
+    let aic = -2.0 * marginal_loglik + 2.0 * p;
+    let spare = num_observations - p - 1.0;
+    let log_log = num_observations.max(std::f64::consts::E).ln().ln();
     Ok(InformationCriteria {
         marginal_loglik,
         num_parameters,
         num_observations,
-        aic: -2.0 * marginal_loglik + 2.0 * p,
+        aic,
+        aicc: if spare > 0.0 { aic + 2.0 * p * (p + 1.0) / spare } else { f64::INFINITY },
         bic: -2.0 * marginal_loglik + penalty,
+        hqic: -2.0 * marginal_loglik + 2.0 * p * log_log,
         icl,
     })
 }

@@ -77,7 +77,12 @@ impl ModelFile {
 
     /// A file of a linear Gaussian model with everything trainable and no notes.
     pub fn linear_gaussian(name: impl Into<String>, model: &LinearGaussianSsm, params: Params) -> Self {
-        Self::trainable(name.into(), ModelSpec::LinearGaussian(model.spec().clone()), model.schema(), params)
+        Self::trainable(
+            name.into(),
+            ModelSpec::LinearGaussian(model.spec().clone()),
+            model.schema(),
+            params,
+        )
     }
 
     fn trainable(name: String, spec: ModelSpec, schema: &[ParamSpec], params: Params) -> Self {
@@ -103,7 +108,9 @@ impl ModelFile {
     pub fn build_linear_gaussian(&self) -> Result<LinearGaussianSsm> {
         match &self.spec {
             ModelSpec::LinearGaussian(spec) => LinearGaussianSsm::new(spec.clone()),
-            other => Err(damaged(format!("{} is {}, not a linear Gaussian model", self.name, other.kind()))),
+            other => {
+                Err(damaged(format!("{} is {}, not a linear Gaussian model", self.name, other.kind())))
+            }
         }
     }
 

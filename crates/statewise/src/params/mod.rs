@@ -156,7 +156,11 @@ impl Params {
 ///
 /// # Errors
 /// A path that the schema does not have, or a value that does not fit.
-pub(crate) fn set_given(schema: &[ParamSpec], arrays: &mut [Array], given: &[(String, Array)]) -> Result<()> {
+pub(crate) fn set_given(
+    schema: &[ParamSpec],
+    arrays: &mut [Array],
+    given: &[(String, Array)],
+) -> Result<()> {
     for (path, value) in given {
         let Some(index) = schema.iter().position(|spec| spec.path == *path || spec.keyword == *path) else {
             let known: Vec<&str> = schema.iter().map(|spec| spec.keyword.as_str()).collect();

@@ -38,6 +38,9 @@ fn criteria_follow_their_definitions() {
     let penalty = got.num_parameters as f64 * (seen as f64).ln();
     assert!((got.aic - (2.0 * got.num_parameters as f64 - 2.0 * loglik)).abs() < 1e-9);
     assert!((got.bic - (penalty - 2.0 * loglik)).abs() < 1e-9);
+    let (p, n) = (got.num_parameters as f64, seen as f64);
+    assert!((got.aicc - (2.0 * p * n / (n - p - 1.0) - 2.0 * loglik)).abs() < 1e-9);
+    assert!((got.hqic - (2.0 * p * n.ln().ln() - 2.0 * loglik)).abs() < 1e-9);
     let (_, joint) = scene.hmm.most_likely_states(&scene.truth, &data).unwrap();
     let want = penalty - 2.0 * joint.iter().sum::<f64>();
     assert!((got.icl.unwrap() - want).abs() < 1e-9 && got.icl.unwrap() >= got.bic);

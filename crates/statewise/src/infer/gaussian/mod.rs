@@ -12,14 +12,20 @@ mod plan;
 mod predictive;
 mod sample;
 mod smooth;
+mod stream;
+mod stream_replay;
+mod stream_state;
 
 pub use filter::{FilteredSlices, GaussianFiltered};
 pub use forecast::GaussianForecast;
 pub use gradient::LgssmGradient;
 pub use plan::{Covariances, Group, Moments, Plan};
 pub use predictive::GaussianPredictive;
+pub(crate) use predictive::add_emission_cov;
 pub use smooth::{GaussianSmoothed, GaussianSmoothedSlices};
 pub(crate) use smooth::{SmoothedLot, Wanted};
+pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition, Innovation};
+pub use stream_state::GaussianFilterState;
 
 use statewise_kernels::gaussian::{Gains, LaneScratch, MeanScratch, Riccati, Smoothing};
 

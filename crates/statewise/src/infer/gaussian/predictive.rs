@@ -68,7 +68,7 @@ impl LgssmParams {
 }
 
 /// Adds H P Hᵀ + R to `out`, \[M, M\].
-pub(super) fn add_emission_cov(system: &System<'_>, t: usize, cov: &[f64], out: &mut [f64]) {
+pub(crate) fn add_emission_cov(system: &System<'_>, t: usize, cov: &[f64], out: &mut [f64]) {
     let (d, m) = (system.state_dim, system.emission_dim);
     let h = system.emission.at(t);
     let mut row = vec![0.0; d];

@@ -28,7 +28,11 @@ impl Regression {
         rng: &mut ChaCha8Rng,
     ) -> Result<()> {
         if self.prior.is_none() {
-            return Err(Error::argument("model", "no prior", "conjugate priors (`prior` of the specification)"));
+            return Err(Error::argument(
+                "model",
+                "no prior",
+                "conjugate priors (`prior` of the specification)",
+            ));
         }
         let sums = self.sums_with_prior(stats, true);
         let (n, p) = (self.outputs, self.regressors());
@@ -139,6 +143,10 @@ impl Regression {
     }
 
     fn singular(&self, found: impl std::fmt::Display) -> Error {
-        Error::argument("params", format!("a noise covariance that is not regular: {found}"), "variances above 0")
+        Error::argument(
+            "params",
+            format!("a noise covariance that is not regular: {found}"),
+            "variances above 0",
+        )
     }
 }

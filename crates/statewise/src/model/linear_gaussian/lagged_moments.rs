@@ -28,7 +28,6 @@ pub(super) struct LaggedMoments {
     window: Vec<f64>,
 }
 
-
 /// A linear function of a window: one row per value, over all of its entries.
 pub(super) type Functional = Vec<f64>;
 
@@ -89,9 +88,8 @@ impl LaggedMoments {
         let (size, m) = (self.size(), self.emission_dim);
         let variance = |at: usize, window: &[f64]| window[at * size + at];
         for _ in 0..20 {
-            let scale: Vec<f64> = (0..size)
-                .map(|at| variance(at, &self.window).max(f64::MIN_POSITIVE).sqrt())
-                .collect();
+            let scale: Vec<f64> =
+                (0..size).map(|at| variance(at, &self.window).max(f64::MIN_POSITIVE).sqrt()).collect();
             let entry = |at: usize| self.window[at] / (scale[at / size] * scale[at % size]);
             let correlations: Vec<f64> = (0..size * size).map(entry).collect();
             let eigen = symmetric_eigen(&correlations, size)

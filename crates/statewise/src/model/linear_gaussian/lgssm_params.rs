@@ -116,6 +116,22 @@ impl LgssmParams {
         }
     }
 
+    /// b_t + B_t u_t, \[D\], and d_t + D_t u_t, \[M\], of one step with an input of U values.
+    pub(crate) fn offsets_at(&self, t: usize, input: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let row = |bias: &Option<Array>, weights: &Option<Array>, len: usize| {
+            let bias = bias.as_ref().map(|b| steps(b, len, 1));
+            let weights = weights.as_ref().filter(|w| !input.is_empty() && !w.values().is_empty());
+            let weights = weights.map(|w| steps(w, len * input.len(), 2));
+            let mut row = vec![0.0; len];
+            offset_at(bias.as_ref(), weights.as_ref(), t, input, &mut row);
+            row
+        };
+        (
+            row(&self.dynamics_bias, &self.dynamics_input_weights, self.state_dim()),
+            row(&self.emissions_bias, &self.emissions_input_weights, self.emission_dim()),
+        )
+    }
+
     /// Checks shapes, values and that the data fit.
     ///
     /// # Errors
@@ -269,15 +285,21 @@ fn offset<'a>(
     };
     let mut values = vec![0.0; sequence.num_steps() * len];
     for (t, row) in values.chunks_exact_mut(len).enumerate() {
-        if let Some(bias) = &bias {
-            row.copy_from_slice(bias.at(t));
-        }
-        let u = sequence.input(t);
+        offset_at(bias.as_ref(), Some(&weights), t, sequence.input(t), row);
+    }
+    Offset::Computed { values, len }
+}
+
+/// bias_t + weights_t u of one step, added to a row of zeros.
+fn offset_at(bias: Option<&Steps<'_>>, weights: Option<&Steps<'_>>, t: usize, u: &[f64], row: &mut [f64]) {
+    if let Some(bias) = bias {
+        row.copy_from_slice(bias.at(t));
+    }
+    if let Some(weights) = weights {
         for (x, w) in row.iter_mut().zip(weights.at(t).chunks_exact(u.len())) {
             *x += w.iter().zip(u).map(|(w, u)| w * u).sum::<f64>();
         }
     }
-    Offset::Computed { values, len }
 }
 
 /// An array as steps: one entry per step where it has an axis more than an entry.

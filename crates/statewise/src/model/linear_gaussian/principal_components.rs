@@ -19,7 +19,11 @@ pub(super) fn principal_components(spec: &LinearGaussianSpec, data: &Dataset<'_>
     let lags = d.div_ceil(m);
     if data.lengths().max().unwrap_or(0) < lags + 2 {
         let found = format!("at most {} steps", data.lengths().max().unwrap_or(0));
-        return Err(Error::argument("emissions", found, format!("a sequence of at least {} steps", lags + 2)));
+        return Err(Error::argument(
+            "emissions",
+            found,
+            format!("a sequence of at least {} steps", lags + 2),
+        ));
     }
     let moments = LaggedMoments::new(data, lags, spec.has_emissions_bias)?;
     let stack = moments.emissions((0..lags).map(|l| -(l as isize)));

@@ -48,10 +48,10 @@ pub(super) fn subspace(spec: &LinearGaussianSpec, data: &Dataset<'_>) -> Result<
     let (xx, state_cov) = (moments.cov(&x, &x), moments.cov(&state, &state));
     let both = [next, y].concat();
     let n = d + m;
-    let (weights, residual) =
-        regress(&moments.cov(&both, &both), &moments.cov(&both, &x), &xx, n, d + u);
+    let (weights, residual) = regress(&moments.cov(&both, &both), &moments.cov(&both, &x), &xx, n, d + u);
     let part = |rows: std::ops::Range<usize>, columns: std::ops::Range<usize>, of: &[f64], width: usize| {
-        rows.flat_map(|i| of[i * width + columns.start..i * width + columns.end].to_vec()).collect::<Vec<f64>>()
+        rows.flat_map(|i| of[i * width + columns.start..i * width + columns.end].to_vec())
+            .collect::<Vec<f64>>()
     };
     let (a, b) = (part(0..d, 0..d, &weights, d + u), part(0..d, d..d + u, &weights, d + u));
     let (c, through) = (part(d..n, 0..d, &weights, d + u), part(d..n, d..d + u, &weights, d + u));
@@ -110,13 +110,15 @@ fn state(moments: &LaggedMoments, d: usize) -> Result<Vec<f64>> {
         if v == 0 {
             return cov;
         }
-        let (weights, _) = regress(&vec![0.0; m * m], &moments.cov(a, &inputs), &moments.cov(&inputs, &inputs), m, v);
+        let (weights, _) =
+            regress(&vec![0.0; m * m], &moments.cov(a, &inputs), &moments.cov(&inputs, &inputs), m, v);
         let known = product(&weights, &moments.cov(&inputs, b), m, v, n);
         cov.iter().zip(known).map(|(c, k)| c - k).collect()
     };
     let past_root = inverse_root(&given(&past, &past, p, p), p)?;
     let future_root = inverse_root(&given(&future, &future, f, f), f)?;
-    let crossed = product(&product(&future_root, &given(&future, &past, f, p), f, f, p), &past_root, f, p, p);
+    let crossed =
+        product(&product(&future_root, &given(&future, &past, f, p), f, f, p), &past_root, f, p, p);
     let parts = svd(&crossed, f, p).map_err(finite)?;
     let r = f.min(p);
     let canonical: Vec<f64> = transpose(&parts.right, p, r)[..d * p].to_vec();

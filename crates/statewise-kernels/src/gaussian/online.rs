@@ -1,0 +1,217 @@
+//! The Kalman filter fed one observation at a time.
+//!
+//! Each step is a batch of one: [`Riccati`] moves the covariance, [`advance_means`] the mean. So after
+//! the same steps the filter holds the bits of the batch filter, steady state included.
+
+use std::ops::Range;
+
+use super::gains::Gains;
+use super::means::{MeanRows, MeanScratch, MeanState, advance_means};
+use super::riccati::{Riccati, RiccatiReport};
+use super::riccati_state::RiccatiState;
+use super::system::{GaussianError, Series, System, length};
+
+/// A filter between two observations.
+#[derive(Clone, Debug)]
+pub struct OnlineKalman {
+    riccati: Riccati,
+    means: MeanState,
+    num_steps: usize,
+    steady_state: bool,
+    /// The last step.
+    gains: Gains,
+    predicted: Vec<f64>,
+    innovation: Vec<f64>,
+    log_prob: f64,
+    /// The state before the last step.
+    before: OnlineKalmanState,
+    scratch: MeanScratch,
+}
+
+/// All that an [`OnlineKalman`] knows, to be stored and taken up again.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OnlineKalmanState {
+    /// t, the number of steps taken.
+    pub num_steps: usize,
+    /// The covariance recursion.
+    pub covariances: RiccatiState,
+    /// The mean and the evidence.
+    pub means: MeanState,
+}
+
+impl OnlineKalman {
+    /// Starts before the first step. With `steady_state`, the covariance of a system that is fixed is
+    /// no longer computed once it has settled to rounding.
+    ///
+    /// # Errors
+    /// [`GaussianError::Shape`] naming an argument of the wrong size.
+    pub fn new(system: &System<'_>, steady_state: bool) -> Result<Self, GaussianError> {
+        system.check(0)?;
+        let mut filter = OnlineKalman {
+            riccati: Riccati::default(),
+            means: MeanState::start(system.initial_mean),
+            num_steps: 0,
+            steady_state: steady_state && system.is_fixed(),
+            gains: Gains::default(),
+            predicted: vec![0.0; system.state_dim],
+            innovation: vec![0.0; system.emission_dim],
+            log_prob: 0.0,
+            before: OnlineKalmanState::default(),
+            scratch: MeanScratch::default(),
+        };
+        filter.riccati.start(system, system.initial_cov, steady_state);
+        Ok(filter)
+    }
+
+    /// Takes the next step and returns log p(y_t | y_{1:t-1}).
+    ///
+    /// * `system` – the one that the filter was started with. Step t reads entry t of its arrays.
+    /// * `series` – its `emissions` are the one row y_t (NaN where missing); offsets are read at t.
+    ///
+    /// # Errors
+    /// An array that has no entry t or another size, an observation that contradicts a noise-free
+    /// prediction, or a state that is not finite. The filter then stays as it was.
+    pub fn step(&mut self, system: &System<'_>, series: &Series<'_>) -> Result<f64, GaussianError> {
+        self.guarded(system, series)
+    }
+
+    /// As [`OnlineKalman::step`], with a system that holds for this step only (dynamics over some time
+    /// that has passed, say); its initial moments are not read. The bits are those of a batch over a
+    /// system with one entry per step.
+    ///
+    /// # Errors
+    /// As [`OnlineKalman::step`].
+    pub fn step_with(&mut self, system: &System<'_>, series: &Series<'_>) -> Result<f64, GaussianError> {
+        let held = (self.riccati.settled, self.riccati.change, self.riccati.stalled);
+        self.riccati.renew();
+        self.riccati.steady_state = false;
+        let answer = self.guarded(system, series);
+        self.riccati.steady_state = self.steady_state;
+        self.riccati.scratch.has_transposes = false;
+        if answer.is_err() {
+            (self.riccati.settled, self.riccati.change, self.riccati.stalled) = held;
+        }
+        answer
+    }
+
+    /// Takes a step, or none on an error.
+    fn guarded(&mut self, system: &System<'_>, series: &Series<'_>) -> Result<f64, GaussianError> {
+        let t = self.num_steps;
+        system.check(t + 1)?;
+        length("state_dim", system.state_dim, self.means.mean.len())?;
+        length("emissions", series.emissions.len(), self.innovation.len())?;
+        if let Some(offset) = &series.transition_offset {
+            super::system::steps("transition_offset", offset, system.state_dim, t + 1)?;
+        }
+        if let Some(offset) = &series.emission_offset {
+            super::system::steps("emission_offset", offset, system.emission_dim, t + 1)?;
+        }
+        self.riccati.save(&mut self.before.covariances);
+        self.before.means.clone_from(&self.means);
+        self.before.num_steps = t;
+        let answer = self.advance(system, series, t..t + 1);
+        match answer {
+            Ok(()) => self.num_steps += 1,
+            Err(_) => {
+                self.riccati.load(&self.before.covariances);
+                self.means.clone_from(&self.before.means);
+            }
+        }
+        answer.map(|()| self.log_prob)
+    }
+
+    fn advance(
+        &mut self,
+        system: &System<'_>,
+        series: &Series<'_>,
+        step: Range<usize>,
+    ) -> Result<(), GaussianError> {
+        self.riccati.advance(system, series.emissions, step.clone(), &mut self.gains)?;
+        let rows = MeanRows {
+            predicted: &mut self.predicted,
+            filtered: &mut [],
+            innovations: &mut self.innovation,
+        };
+        advance_means(system, series, step, &self.gains, &mut self.means, rows, &mut self.scratch)?;
+        let square: f64 = self.innovation.iter().map(|w| w * w).sum();
+        self.log_prob = self.gains.parts(0).log_norm - 0.5 * square;
+        Ok(())
+    }
+
+    /// E(z_t | y_{1:t}), \[D\]; before the first step the initial mean.
+    pub fn filtered_mean(&self) -> &[f64] {
+        &self.means.mean
+    }
+
+    /// Cov(z_t | y_{1:t}), \[D, D\]; before the first step the initial covariance.
+    pub fn filtered_cov(&self) -> &[f64] {
+        if self.num_steps == 0 { &self.riccati.start } else { self.riccati.filtered_cov() }
+    }
+
+    /// E(z_t | y_{1:t-1}) of the last step, \[D\]; unspecified after a failed step.
+    pub fn predicted_mean(&self) -> &[f64] {
+        &self.predicted
+    }
+
+    /// Covariances and gains of the last step, as a table of one step; unspecified after a failed step.
+    pub fn gains(&self) -> &Gains {
+        &self.gains
+    }
+
+    /// w_t = L⁻¹ (y_t − d_t − H_t m), the standardised innovation of the last step, \[M\]; 0 where
+    /// missing. Unspecified after a failed step.
+    pub fn innovation(&self) -> &[f64] {
+        &self.innovation
+    }
+
+    /// log p(y_{1:t}).
+    pub fn marginal_loglik(&self) -> f64 {
+        self.means.marginal_loglik()
+    }
+
+    /// t, the number of steps taken.
+    pub fn num_steps(&self) -> usize {
+        self.num_steps
+    }
+
+    /// What the covariance recursion did so far.
+    pub fn report(&self) -> RiccatiReport {
+        self.riccati.report()
+    }
+
+    /// The state before the last step: a checkpoint to replay it from.
+    pub fn state_before(&self) -> &OnlineKalmanState {
+        &self.before
+    }
+
+    /// A copy of all that the filter knows.
+    pub fn state(&self) -> OnlineKalmanState {
+        let mut state = OnlineKalmanState {
+            num_steps: self.num_steps,
+            covariances: RiccatiState::default(),
+            means: self.means.clone(),
+        };
+        self.riccati.save(&mut state.covariances);
+        state
+    }
+
+    /// Goes on from a saved state of a filter with the same system, with the same bits.
+    ///
+    /// # Errors
+    /// [`GaussianError::Shape`] if sizes differ; the filter then stays as it was.
+    pub fn restore(&mut self, system: &System<'_>, state: &OnlineKalmanState) -> Result<(), GaussianError> {
+        state.covariances.check(system)?;
+        length("mean", state.means.mean.len(), system.state_dim)?;
+        let fresh = (state.num_steps == 0, state.means.is_predicted);
+        if fresh.0 != fresh.1 || fresh.0 == state.covariances.start.is_empty() {
+            let found = state.covariances.start.len();
+            let expected = if fresh.0 { system.state_dim * system.state_dim } else { 0 };
+            return Err(GaussianError::Shape { argument: "start", found, expected });
+        }
+        self.riccati.load(&state.covariances);
+        self.riccati.scratch.has_transposes = false;
+        self.means.clone_from(&state.means);
+        self.num_steps = state.num_steps;
+        Ok(())
+    }
+}

@@ -1,0 +1,172 @@
+//! One-step innovations: what each observation adds to what was predicted, and how surprising it is.
+//!
+//! v_t = y_t − E(y_t | y_{1:t-1});  S_t = H_t P_{t|t-1} H_tᵀ + R_t = L Lᵀ;  e_t = L⁻¹ v_t;  NIS_t = v_tᵀ S_t⁻¹ v_t
+//!
+//! If the model is right, e_t are independent N(0, I) and NIS_t ~ χ² with as many degrees of freedom as entries
+//! are observed. Missing entries are left out of S_t and stay NaN, as are all before the end of a diffuse start.
+
+use statewise_kernels::gaussian::DiffuseGains;
+use statewise_kernels::linalg::semidefinite_cholesky;
+
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::infer::gaussian::{GaussianOptions, add_emission_cov};
+use crate::model::linear_gaussian::LgssmParams;
+
+/// Innovations of all rows of a dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Innovations {
+    /// v_t, \[rows, M\].
+    pub values: Vec<f64>,
+    /// S_t, \[rows, M, M\]; NaN in rows and columns of missing entries.
+    pub covs: Vec<f64>,
+    /// e_t = L⁻¹ v_t with L of the observed entries, \[rows, M\]; NaN where S_t has no variance.
+    pub standardised: Vec<f64>,
+    /// v_t(i) / √S_t(i, i), each entry by itself, \[rows, M\].
+    pub marginal: Vec<f64>,
+    /// NIS_t = |e_t|², \[rows\]; NaN where nothing counts.
+    pub nis: Vec<f64>,
+    /// Degrees of freedom of NIS_t, \[rows\]: entries observed, less directions without variance.
+    pub dofs: Vec<usize>,
+    /// Steps at the start of each sequence that are left out because the state is diffuse.
+    pub num_diffuse_steps: Vec<usize>,
+}
+
+/// Normalised estimation errors of states.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Nees {
+    /// (z − m)ᵀ P⁻¹ (z − m), \[rows\].
+    pub values: Vec<f64>,
+    /// The rank of P, \[rows\].
+    pub dofs: Vec<usize>,
+}
+
+impl LgssmParams {
+    /// Innovations of every step, standardised in two ways, with NIS.
+    ///
+    /// # Errors
+    /// As [`LgssmParams::filter`].
+    ///
+    /// # Source
+    /// Durbin and Koopman (2012), §2.12 and §7.5; Bar-Shalom, Li and Kirubarajan (2001), §5.4.
+    pub fn innovations(&self, data: &Dataset<'_>, options: &GaussianOptions) -> Result<Innovations> {
+        let predicted = self.filter(data, options)?.predicted;
+        let (d, m, rows) = (self.state_dim(), self.emission_dim(), data.num_rows());
+        let system = self.system();
+        let mut out = Innovations {
+            values: vec![f64::NAN; rows * m],
+            covs: vec![f64::NAN; rows * m * m],
+            standardised: vec![f64::NAN; rows * m],
+            marginal: vec![f64::NAN; rows * m],
+            nis: vec![f64::NAN; rows],
+            dofs: vec![0; rows],
+            num_diffuse_steps: (0..data.num_sequences())
+                .map(|n| self.num_diffuse_steps(data, n))
+                .collect::<Result<_>>()?,
+        };
+        let (mut mean, mut cov) = (vec![0.0; m], vec![0.0; m * m]);
+        for n in 0..data.num_sequences() {
+            let sequence = data.sequence(n);
+            let offsets = self.offsets(sequence);
+            let series = offsets.series();
+            for (t, row) in data.range(n).enumerate().skip(out.num_diffuse_steps[n]) {
+                series.emission_mean(&system, t, &predicted.means[row * d..(row + 1) * d], &mut mean);
+                cov.fill(0.0);
+                add_emission_cov(&system, t, predicted.covs.of(n, t), &mut cov);
+                let v: Vec<f64> = sequence.emission(t).iter().zip(&mean).map(|(y, m)| y - m).collect();
+                out.write(row, &v, &cov);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Steps of sequence n before which the state is diffuse; 0 without a diffuse start.
+    ///
+    /// # Errors
+    /// Covariances that are not positive semi-definite.
+    pub fn num_diffuse_steps(&self, data: &Dataset<'_>, n: usize) -> Result<usize> {
+        if self.initial_diffuse.is_none() {
+            return Ok(0);
+        }
+        let gains = DiffuseGains::compute(&self.system(), data.sequence(n).emissions);
+        gains.map(|gains| gains.num_steps()).map_err(Error::in_series(n))
+    }
+}
+
+impl Innovations {
+    fn write(&mut self, row: usize, v: &[f64], cov: &[f64]) {
+        let m = v.len();
+        let seen: Vec<usize> = (0..m).filter(|i| !v[*i].is_nan()).collect();
+        let k = seen.len();
+        for &i in &seen {
+            for &j in &seen {
+                self.covs[(row * m + i) * m + j] = cov[i * m + j];
+            }
+            self.values[row * m + i] = v[i];
+            let variance = cov[i * m + i];
+            self.marginal[row * m + i] = if variance > 0.0 { v[i] / variance.sqrt() } else { f64::NAN };
+        }
+        let block: Vec<f64> = (0..k * k).map(|ij| cov[seen[ij / k] * m + seen[ij % k]]).collect();
+        let values: Vec<f64> = seen.iter().map(|i| v[*i]).collect();
+        let white = whiten(&values, block);
+        for (&i, e) in seen.iter().zip(&white) {
+            self.standardised[row * m + i] = *e;
+        }
+        let counted = white.iter().filter(|e| !e.is_nan());
+        self.dofs[row] = counted.clone().count();
+        if self.dofs[row] > 0 {
+            self.nis[row] = counted.map(|e| e * e).sum();
+        }
+    }
+
+    /// The standardised innovations of entry i over `rows` (those of a sequence), as tests take them.
+    pub fn entry(&self, rows: std::ops::Range<usize>, i: usize) -> Vec<f64> {
+        let m = self.values.len() / self.nis.len().max(1);
+        rows.map(|row| self.standardised[row * m + i]).collect()
+    }
+}
+
+/// L⁻¹ v with L Lᵀ = `cov`; NaN in directions without variance.
+pub(super) fn whiten(v: &[f64], cov: Vec<f64>) -> Vec<f64> {
+    let n = v.len();
+    let mut l = cov;
+    if semidefinite_cholesky(&mut l, n).is_err() {
+        return vec![f64::NAN; n];
+    }
+    let mut white = v.to_vec();
+    for i in 0..n {
+        let known: f64 = (0..i).filter(|j| l[j * n + j] > 0.0).map(|j| l[i * n + j] * white[j]).sum();
+        white[i] = if l[i * n + i] > 0.0 { (white[i] - known) / l[i * n + i] } else { f64::NAN };
+    }
+    white
+}
+
+/// Normalised estimation errors squared of `states` under N(`means`, `covs`).
+///
+/// * `states`, `means` – \[rows, D\]; * `covs` – \[rows, D, D\].
+///
+/// # Errors
+/// Arrays whose sizes do not fit.
+///
+/// # Source
+/// Bar-Shalom, Li and Kirubarajan (2001), §5.4.
+pub fn nees(states: &[f64], means: &[f64], covs: &[f64], state_dim: usize) -> Result<Nees> {
+    let d = state_dim.max(1);
+    for (name, found, expected) in
+        [("means", means.len(), states.len()), ("covs", covs.len(), states.len() * d)]
+    {
+        if found != expected {
+            return Err(Error::argument(name, format!("{found} values"), expected));
+        }
+    }
+    let mut out = Nees { values: Vec::new(), dofs: Vec::new() };
+    let rows = states.chunks_exact(d).zip(means.chunks_exact(d)).zip(covs.chunks_exact(d * d));
+    for ((z, m), p) in rows {
+        let error: Vec<f64> = z.iter().zip(m).map(|(z, m)| z - m).collect();
+        let white = whiten(&error, p.to_vec());
+        let counted = white.iter().filter(|e| !e.is_nan());
+        out.dofs.push(counted.clone().count());
+        out.values.push(counted.map(|e| e * e).sum());
+    }
+    Ok(out)
+}

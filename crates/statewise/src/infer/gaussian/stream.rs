@@ -1,0 +1,413 @@
+//! Filtering one observation at a time.
+//!
+//! The filter owns its parameters and keeps its last steps, so that it can smooth them again, and take
+//! measurements that come late, without seeing the series a second time.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use statewise_kernels::gaussian::{
+    Gains, OnlineKalman, OnlineKalmanState, Series, SmoothedWindow, Steps, System, WindowStep,
+    smooth_window,
+};
+use statewise_kernels::linalg::negative_pivot;
+
+use super::predictive::add_emission_cov;
+use super::{GaussianForecast, GaussianOptions};
+use crate::error::{Error, Result};
+use crate::model::linear_gaussian::LgssmParams;
+
+/// A filter that is fed one observation at a time; bit for bit what [`LgssmParams::filter`] computes.
+#[derive(Clone, Debug)]
+pub struct GaussianOnlineFilter {
+    pub(super) params: Arc<LgssmParams>,
+    pub(super) engine: OnlineKalman,
+    history: usize,
+    /// The last steps, oldest first; at least one where there was one.
+    pub(super) kept: VecDeque<Arc<KeptStep>>,
+    pub(super) pending: Option<Pending>,
+}
+
+/// A Gaussian over the state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GaussianBelief {
+    /// Its mean, \[D\].
+    pub mean: Vec<f64>,
+    /// Its covariance, \[D, D\].
+    pub cov: Vec<f64>,
+}
+
+/// The dynamics of one step: z_t = F z_{t-1} + b + N(0, Q).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GaussianTransition {
+    /// F, \[D, D\].
+    pub weights: Vec<f64>,
+    /// b with all that inputs add, \[D\].
+    pub bias: Vec<f64>,
+    /// Q, \[D, D\]; positive semi-definite.
+    pub cov: Vec<f64>,
+}
+
+/// How far the last observation was from its prediction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Innovation {
+    /// v = y − H m − d − D u, \[M\]; NaN where missing.
+    pub residual: Vec<f64>,
+    /// S = H P Hᵀ + R, \[M, M\], of all entries.
+    pub cov: Vec<f64>,
+    /// L⁻¹ v over the entries observed, S = L Lᵀ, \[M\]; NaN where missing.
+    pub standardised: Vec<f64>,
+    /// vᵀ S⁻¹ v over the entries observed: χ² with `num_observed` degrees of freedom.
+    pub nis: f64,
+    /// Entries observed.
+    pub num_observed: usize,
+}
+
+/// What defines a step.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Given {
+    pub(super) emission: Vec<f64>,
+    pub(super) input: Vec<f64>,
+    /// Dynamics in place of the parameters'.
+    pub(super) transition: Option<GaussianTransition>,
+}
+
+/// A step taken, and all that is needed to take it again or to smooth it.
+#[derive(Clone, Debug)]
+pub(super) struct KeptStep {
+    pub(super) given: Given,
+    pub(super) before: OnlineKalmanState,
+    gains: Gains,
+    predicted: Vec<f64>,
+    filtered: Vec<f64>,
+    innovation: Vec<f64>,
+}
+
+/// A step predicted but not updated.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pending {
+    pub(super) input: Vec<f64>,
+    pub(super) transition: Option<GaussianTransition>,
+    belief: GaussianBelief,
+}
+
+impl LgssmParams {
+    /// Starts a filter before the first observation, with a copy of the parameters.
+    ///
+    /// `history` is the number of last steps that are kept for fixed-lag smoothing and for late
+    /// measurements; memory grows with it, not with the length of the series.
+    ///
+    /// # Errors
+    /// Parameters that do not fit, or a diffuse initial state.
+    pub fn online_filter(&self, options: &GaussianOptions, history: usize) -> Result<GaussianOnlineFilter> {
+        self.check_params()?;
+        if self.initial_diffuse.is_some() {
+            return Err(Error::argument("initial.diffuse", "a diffuse initial state", "a proper one"));
+        }
+        let engine =
+            OnlineKalman::new(&self.system(), options.steady_state).map_err(Error::in_series(0))?;
+        let params = Arc::new(self.clone());
+        Ok(GaussianOnlineFilter { params, engine, history, kept: VecDeque::new(), pending: None })
+    }
+}
+
+impl GaussianOnlineFilter {
+    /// Opens the next step: predicts z_{t+1} by the parameters' dynamics and u_{t+1} (empty without
+    /// inputs). The first step has the initial moments. A step opened before and not updated counts as
+    /// one without observation.
+    ///
+    /// # Errors
+    /// An input of another size, arrays that end, or a state that is not finite; the filter then stays
+    /// as it was.
+    pub fn predict(&mut self, input: &[f64]) -> Result<()> {
+        self.check_input(input)?;
+        self.open(input.to_vec(), None)
+    }
+
+    /// As [`GaussianOnlineFilter::predict`], by dynamics given for this step alone: those of the time
+    /// that has passed, say. `input` is only read by the emission. The transition into the first step is
+    /// not read.
+    ///
+    /// # Errors
+    /// As [`GaussianOnlineFilter::predict`]; also a transition of another size, with values that are not
+    /// finite or a covariance that is not positive semi-definite.
+    pub fn predict_with(&mut self, transition: GaussianTransition, input: &[f64]) -> Result<()> {
+        self.check_input(input)?;
+        transition.check(self.params.state_dim())?;
+        self.open(input.to_vec(), Some(transition))
+    }
+
+    pub(super) fn open(&mut self, input: Vec<f64>, transition: Option<GaussianTransition>) -> Result<()> {
+        if self.pending.is_some() {
+            let mut next = self.clone();
+            next.update(&vec![f64::NAN; self.params.emission_dim()], &[])?;
+            next.open(input, transition)?;
+            *self = next;
+            return Ok(());
+        }
+        let emission = vec![f64::NAN; self.params.emission_dim()];
+        let given = Given { emission, input, transition };
+        let mut engine = self.engine.clone();
+        advance(&self.params, &mut engine, &given)?;
+        let belief = belief(&engine);
+        self.pending = Some(Pending { input: given.input, transition: given.transition, belief });
+        Ok(())
+    }
+
+    /// Takes in y_t (NaN where missing) and returns log p(y_t | y_{1:t-1}). Without a step opened by a
+    /// prediction, it is opened by the parameters' dynamics and `input`; with one, `input` is that of the
+    /// prediction or empty.
+    ///
+    /// # Errors
+    /// A row or input of another size, infinite values, arrays that end, or an observation that
+    /// contradicts a noise-free state; the filter then stays as it was.
+    pub fn update(&mut self, emission: &[f64], input: &[f64]) -> Result<f64> {
+        self.check_emission(emission)?;
+        let (input, transition) = match &self.pending {
+            Some(pending) if input.is_empty() || input == pending.input => {
+                (pending.input.clone(), pending.transition.clone())
+            }
+            Some(pending) => {
+                return Err(Error::argument(
+                    "input",
+                    format!("{input:?}"),
+                    format!("{:?} as in the prediction, or none", pending.input),
+                ));
+            }
+            None => {
+                self.check_input(input)?;
+                (input.to_vec(), None)
+            }
+        };
+        let log_prob = self.take(Given { emission: emission.to_vec(), input, transition })?;
+        self.pending = None;
+        Ok(log_prob)
+    }
+
+    /// Takes a step without observation.
+    ///
+    /// # Errors
+    /// As [`GaussianOnlineFilter::update`].
+    pub fn skip(&mut self, input: &[f64]) -> Result<()> {
+        self.update(&vec![f64::NAN; self.params.emission_dim()], input).map(|_| ())
+    }
+
+    /// Takes a step and keeps it.
+    pub(super) fn take(&mut self, given: Given) -> Result<f64> {
+        let log_prob = advance(&self.params, &mut self.engine, &given)?;
+        if self.kept.len() >= self.history.max(1) {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(Arc::new(KeptStep {
+            given,
+            before: self.engine.state_before().clone(),
+            gains: self.engine.gains().clone(),
+            predicted: self.engine.predicted_mean().to_vec(),
+            filtered: self.engine.filtered_mean().to_vec(),
+            innovation: self.engine.innovation().to_vec(),
+        }));
+        Ok(log_prob)
+    }
+
+    /// p(z_t | y_{1:t}); with a step opened, the prediction of z_{t+1}. Before any step, the initial
+    /// moments.
+    pub fn belief(&self) -> GaussianBelief {
+        self.pending.as_ref().map_or_else(|| belief(&self.engine), |pending| pending.belief.clone())
+    }
+
+    /// The innovation of the last step taken; `None` before the first.
+    pub fn innovation(&self) -> Option<Innovation> {
+        let step = self.kept.back()?;
+        let t = self.engine.num_steps() - 1;
+        let (system, m) = (self.params.system(), self.params.emission_dim());
+        let (_, offset) = self.params.offsets_at(t, &step.given.input);
+        let y = &step.given.emission;
+        let series = Series { emission_offset: Some(Steps::fixed(&offset)), ..Series::new(y) };
+        let mut residual = vec![0.0; m];
+        series.emission_mean(&system, t, &step.predicted, &mut residual);
+        residual.iter_mut().zip(y).for_each(|(v, y)| *v = y - *v);
+        let mut cov = vec![0.0; m * m];
+        add_emission_cov(&system, t, step.gains.predicted_cov(t), &mut cov);
+        let seen = |(w, y): (&f64, &f64)| if y.is_nan() { f64::NAN } else { *w };
+        Some(Innovation {
+            residual,
+            cov,
+            standardised: step.innovation.iter().zip(y).map(seen).collect(),
+            nis: step.innovation.iter().map(|w| w * w).sum(),
+            num_observed: y.iter().filter(|y| !y.is_nan()).count(),
+        })
+    }
+
+    /// z_{t-lag}..z_t given y_{1:t}; from the first state on where the series is shorter.
+    ///
+    /// # Errors
+    /// More steps than are kept, or no step taken.
+    pub fn fixed_lag(&self, lag: usize) -> Result<SmoothedWindow> {
+        let num_steps = self.engine.num_steps();
+        let wanted = num_steps.min(lag.saturating_add(1));
+        if wanted == 0 || wanted > self.kept.len() {
+            let found = format!("{lag} with {num_steps} steps taken and {} kept", self.kept.len());
+            return Err(Error::argument("lag", found, "less than the history, after a step"));
+        }
+        let system = self.params.system();
+        let first = num_steps - wanted;
+        let kept = (first..num_steps).zip(self.kept.range(self.kept.len() - wanted..));
+        let steps: Vec<WindowStep<'_>> = kept
+            .map(|(t, step)| WindowStep {
+                gains: &step.gains,
+                transition: match &step.given.transition {
+                    Some(own) => &own.weights,
+                    None => system.transition.at(t),
+                },
+                filtered: &step.filtered,
+                innovation: &step.innovation,
+            })
+            .collect();
+        Ok(smooth_window(&system, &steps))
+    }
+
+    /// States and emissions of the `horizon` steps after the last one taken; `future_inputs` are their
+    /// inputs, \[horizon, U\]. The step that is open, if there is one, is the first of them, by its own
+    /// dynamics.
+    ///
+    /// # Errors
+    /// A horizon of 0, inputs of another size, or arrays that end.
+    pub fn forecast(&self, horizon: usize, future_inputs: &[f64]) -> Result<GaussianForecast> {
+        let (d, m, u) = (self.params.state_dim(), self.params.emission_dim(), self.params.input_dim());
+        if horizon == 0 || future_inputs.len() != horizon * u {
+            let found = format!("horizon {horizon} with {} input values", future_inputs.len());
+            return Err(Error::argument(
+                "future_inputs",
+                found,
+                format!("at least 1 step, {u} values each"),
+            ));
+        }
+        let first = self.engine.num_steps();
+        self.params.check_num_steps(first + horizon)?;
+        let system = self.params.system();
+        let mut engine = self.engine.clone();
+        let mut transition = self.pending.as_ref().and_then(|pending| pending.transition.clone());
+        let mut forecast = GaussianForecast {
+            state_means: Vec::with_capacity(horizon * d),
+            state_covs: Vec::with_capacity(horizon * d * d),
+            emission_means: vec![0.0; horizon * m],
+            emission_covs: vec![0.0; horizon * m * m],
+        };
+        for h in 0..horizon {
+            let input = future_inputs[h * u..(h + 1) * u].to_vec();
+            let given = Given { emission: vec![f64::NAN; m], input, transition: transition.take() };
+            advance(&self.params, &mut engine, &given)?;
+            let t = first + h;
+            let (_, offset) = self.params.offsets_at(t, &given.input);
+            let series =
+                Series { emission_offset: Some(Steps::fixed(&offset)), ..Series::new(&given.emission) };
+            let mean = engine.predicted_mean();
+            series.emission_mean(&system, t, mean, &mut forecast.emission_means[h * m..(h + 1) * m]);
+            let cov = engine.gains().predicted_cov(t);
+            add_emission_cov(&system, t, cov, &mut forecast.emission_covs[h * m * m..(h + 1) * m * m]);
+            forecast.state_means.extend_from_slice(mean);
+            forecast.state_covs.extend_from_slice(cov);
+        }
+        Ok(forecast)
+    }
+
+    /// A second filter that goes on from here on its own; the steps kept are shared.
+    pub fn fork(&self) -> Self {
+        self.clone()
+    }
+
+    /// log p(y_{1:t}).
+    pub fn marginal_loglik(&self) -> f64 {
+        self.engine.marginal_loglik()
+    }
+
+    /// t, the number of steps taken; one that is open is not.
+    pub fn num_steps(&self) -> usize {
+        self.engine.num_steps()
+    }
+
+    /// The parameters.
+    pub fn params(&self) -> &LgssmParams {
+        &self.params
+    }
+
+    pub(super) fn check_emission(&self, emission: &[f64]) -> Result<()> {
+        let m = self.params.emission_dim();
+        if emission.len() != m {
+            return Err(Error::argument("emission", format!("{} values", emission.len()), m));
+        }
+        match emission.iter().find(|y| y.is_infinite()) {
+            Some(y) => Err(Error::argument("emission", y, "finite values, NaN where missing")),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn check_input(&self, input: &[f64]) -> Result<()> {
+        let u = self.params.input_dim();
+        if input.len() != u {
+            return Err(Error::argument("input", format!("{} values", input.len()), u));
+        }
+        match input.iter().find(|u| !u.is_finite()) {
+            Some(u) => Err(Error::argument("input", u, "finite values")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl GaussianTransition {
+    /// Checks sizes and values.
+    pub(super) fn check(&self, d: usize) -> Result<()> {
+        let parts = [
+            ("transition.weights", &self.weights, d * d),
+            ("transition.bias", &self.bias, d),
+            ("transition.cov", &self.cov, d * d),
+        ];
+        for (name, values, len) in parts {
+            if values.len() != len {
+                return Err(Error::argument(name, format!("{} values", values.len()), len));
+            }
+            if let Some(bad) = values.iter().find(|x| !x.is_finite()) {
+                return Err(Error::argument(name, bad, "finite values"));
+            }
+        }
+        let scale = (0..d).map(|i| self.cov[i * d + i].abs()).fold(0.0, f64::max);
+        let skew = |i: usize, j: usize| (self.cov[i * d + j] - self.cov[j * d + i]).abs() > 1e-8 * scale;
+        if (0..d).any(|i| (0..i).any(|j| skew(i, j))) || negative_pivot(&self.cov, d).is_some() {
+            let expected = "a symmetric positive semi-definite matrix";
+            return Err(Error::argument("transition.cov", format!("{:?}", self.cov), expected));
+        }
+        Ok(())
+    }
+}
+
+/// Takes a step with the engine.
+fn advance(params: &LgssmParams, engine: &mut OnlineKalman, given: &Given) -> Result<f64> {
+    let t = engine.num_steps();
+    params.check_num_steps(t + 1)?;
+    let system = params.system();
+    let (b, d) = params.offsets_at(t, &given.input);
+    let series = Series {
+        emissions: &given.emission,
+        transition_offset: Some(Steps::fixed(&b)),
+        emission_offset: Some(Steps::fixed(&d)),
+    };
+    let answer = match &given.transition {
+        None => engine.step(&system, &series),
+        Some(own) => {
+            let transition_offset = Some(Steps::fixed(&own.bias));
+            let system = System {
+                transition: Steps::fixed(&own.weights),
+                transition_cov: Steps::fixed(&own.cov),
+                ..system
+            };
+            engine.step_with(&system, &Series { transition_offset, ..series })
+        }
+    };
+    answer.map_err(Error::in_series(0))
+}
+
+fn belief(engine: &OnlineKalman) -> GaussianBelief {
+    GaussianBelief { mean: engine.filtered_mean().to_vec(), cov: engine.filtered_cov().to_vec() }
+}

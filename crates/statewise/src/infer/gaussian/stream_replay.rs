@@ -1,0 +1,107 @@
+//! Measurements that come late: the steps kept are taken again from the checkpoint before the change.
+//!
+//! The result has the bits of a filter that had every observation in its place from the start.
+
+use super::stream::{GaussianOnlineFilter, GaussianTransition, Given};
+use crate::error::{Error, Result};
+
+impl GaussianOnlineFilter {
+    /// Takes in an observation of step `step` (counted from 0) that was missing then; NaN entries stay as
+    /// they are. Returns what it adds to log p(y_{1:t}).
+    ///
+    /// # Errors
+    /// A step that is no longer kept, a row of another size, an entry that was observed already, or an
+    /// observation that contradicts a noise-free state; the filter then stays as it was.
+    pub fn late_update(&mut self, step: usize, emission: &[f64]) -> Result<f64> {
+        self.check_emission(emission)?;
+        let kept = self.position(step)?;
+        let mut row = self.kept[kept].given.emission.clone();
+        for (i, (old, new)) in row.iter_mut().zip(emission).enumerate().filter(|(_, (_, y))| !y.is_nan()) {
+            if !old.is_nan() {
+                let found = format!("{new} where {old} was observed at step {step}");
+                return Err(Error::argument(format!("emission[{i}]"), found, "a missing entry"));
+            }
+            *old = *new;
+        }
+        self.revise(step, &row)
+    }
+
+    /// Puts another row (NaN where missing) in the place of that of step `step`. Returns what it adds to
+    /// log p(y_{1:t}).
+    ///
+    /// # Errors
+    /// As [`GaussianOnlineFilter::late_update`], but for entries observed already.
+    pub fn revise(&mut self, step: usize, emission: &[f64]) -> Result<f64> {
+        self.check_emission(emission)?;
+        let kept = self.position(step)?;
+        let mut steps: Vec<Given> = self.kept.range(kept..).map(|step| step.given.clone()).collect();
+        steps[0].emission = emission.to_vec();
+        self.replay(kept, steps)
+    }
+
+    /// Inserts a step between steps `step − 1` and `step`: dynamics `into` it, its observation and its
+    /// input, and dynamics `onward` from it to the step that was `step`. Returns what it adds to
+    /// log p(y_{1:t}).
+    ///
+    /// # Errors
+    /// As [`GaussianOnlineFilter::late_update`]; also dynamics that do not fit, a place before the first
+    /// step or after the last, or parameters with one entry per step, which would belong to other steps.
+    pub fn insert_step(
+        &mut self,
+        step: usize,
+        into: GaussianTransition,
+        onward: GaussianTransition,
+        emission: &[f64],
+        input: &[f64],
+    ) -> Result<f64> {
+        self.check_emission(emission)?;
+        self.check_input(input)?;
+        into.check(self.params.state_dim())?;
+        onward.check(self.params.state_dim())?;
+        if self.params.check_num_steps(usize::MAX).is_err() {
+            return Err(Error::argument("params", "arrays with one entry per step", "fixed parameters"));
+        }
+        let kept = self.position(step)?;
+        if step == 0 {
+            return Err(Error::argument("step", 0, "at least 1: nothing comes before the initial state"));
+        }
+        let inserted = Given { emission: emission.to_vec(), input: input.to_vec(), transition: Some(into) };
+        let mut steps = vec![inserted];
+        steps.extend(self.kept.range(kept..).map(|step| step.given.clone()));
+        steps[1].transition = Some(onward);
+        self.replay(kept, steps)
+    }
+
+    /// Where a step lies among those kept.
+    fn position(&self, step: usize) -> Result<usize> {
+        let num_steps = self.num_steps();
+        let oldest = num_steps - self.kept.len();
+        if (oldest..num_steps).contains(&step) {
+            return Ok(step - oldest);
+        }
+        Err(Error::argument("step", step, format!("one of the steps kept, {oldest}..{num_steps}")))
+    }
+
+    /// Takes steps again from before the one at position `kept`, then the open one.
+    fn replay(&mut self, kept: usize, steps: Vec<Given>) -> Result<f64> {
+        let mut next = self.clone();
+        let checkpoint = &self.kept[kept].before;
+        next.engine.restore(&self.params.system(), checkpoint).map_err(Error::in_series(0))?;
+        next.kept.truncate(kept);
+        for step in steps {
+            next.take(step)?;
+        }
+        next.reopen()?;
+        let gained = next.marginal_loglik() - self.marginal_loglik();
+        *self = next;
+        Ok(gained)
+    }
+
+    /// Predicts the open step anew.
+    pub(super) fn reopen(&mut self) -> Result<()> {
+        match self.pending.take() {
+            Some(pending) => self.open(pending.input, pending.transition),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The state of an online filter as a document: all that is needed to go on later or elsewhere.
+//!
+//! It holds a checkpoint before the oldest step kept and what was given since; going on takes these
+//! steps again, with the same bits.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use statewise_kernels::gaussian::{MeanState, OnlineKalmanState, RiccatiReport, RiccatiState};
+
+use super::stream::{GaussianOnlineFilter, GaussianTransition, Given};
+use crate::error::{Error, Result};
+
+/// What [`GaussianOnlineFilter::state`] answers. Doubles are written so that they read back exactly;
+/// those that are not finite are strings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GaussianFilterState {
+    checkpoint: Checkpoint,
+    /// Steps since the checkpoint.
+    steps: Vec<SavedStep>,
+    /// Whether the last of them is open: predicted, not yet taken.
+    open: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SavedStep {
+    #[serde(with = "exact")]
+    emission: Vec<f64>,
+    input: Vec<f64>,
+    transition: Option<GaussianTransition>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Checkpoint {
+    num_steps: usize,
+    #[serde(with = "exact")]
+    mean: Vec<f64>,
+    /// Σ log p, what rounding took from it, and the last change of the covariance.
+    #[serde(with = "exact")]
+    scalars: Vec<f64>,
+    #[serde(with = "exact")]
+    start: Vec<f64>,
+    #[serde(with = "exact")]
+    last: Vec<f64>,
+    last_lost: Vec<u32>,
+    observed: Vec<bool>,
+    settled: bool,
+    stalled: u32,
+    #[serde(with = "exact")]
+    floor: Vec<f64>,
+    rank_lost: usize,
+    ill_conditioned: Option<usize>,
+    joseph_updates: usize,
+}
+
+impl GaussianOnlineFilter {
+    /// All that is needed to go on later.
+    pub fn state(&self) -> GaussianFilterState {
+        let checkpoint = match self.kept.front() {
+            Some(oldest) => Checkpoint::of(&oldest.before),
+            None => Checkpoint::of(&self.engine.state()),
+        };
+        let mut steps: Vec<SavedStep> = self.kept.iter().map(|step| step.given.clone().into()).collect();
+        if let Some(pending) = &self.pending {
+            let (input, transition) = (pending.input.clone(), pending.transition.clone());
+            let emission = vec![f64::NAN; self.params.emission_dim()];
+            steps.push(SavedStep { emission, input, transition });
+        }
+        GaussianFilterState { checkpoint, steps, open: self.pending.is_some() }
+    }
+
+    /// Goes on from a saved state of a filter with the same parameters, with the same bits.
+    ///
+    /// # Errors
+    /// A state that does not fit the parameters; the filter then stays as it was.
+    pub fn restore(&mut self, state: &GaussianFilterState) -> Result<()> {
+        let checkpoint = state.checkpoint.engine_state()?;
+        let mut next = self.clone();
+        next.kept.clear();
+        next.pending = None;
+        next.engine.restore(&self.params.system(), &checkpoint).map_err(|error| {
+            Error::argument("state.checkpoint", error, "the state of a filter with the same parameters")
+        })?;
+        let open = usize::from(state.open);
+        for (i, step) in state.steps.iter().enumerate() {
+            next.check_emission(&step.emission)?;
+            next.check_input(&step.input)?;
+            step.transition.as_ref().map_or(Ok(()), |f| f.check(self.params.state_dim()))?;
+            if i + open < state.steps.len() {
+                next.take(step.clone().into())?;
+            } else {
+                next.open(step.input.clone(), step.transition.clone())?;
+            }
+        }
+        *self = next;
+        Ok(())
+    }
+}
+
+impl Checkpoint {
+    fn of(state: &OnlineKalmanState) -> Self {
+        let OnlineKalmanState { num_steps, covariances, means } = state.clone();
+        Checkpoint {
+            num_steps,
+            mean: means.mean,
+            scalars: vec![means.evidence, means.lost, covariances.change],
+            start: covariances.start,
+            last: covariances.last,
+            last_lost: covariances.last_lost,
+            observed: covariances.observed,
+            settled: covariances.settled,
+            stalled: covariances.stalled,
+            floor: covariances.floor,
+            rank_lost: covariances.report.rank_lost,
+            ill_conditioned: covariances.report.ill_conditioned,
+            joseph_updates: covariances.report.joseph_updates,
+        }
+    }
+
+    fn engine_state(&self) -> Result<OnlineKalmanState> {
+        let own = self.clone();
+        let [evidence, lost, change] = own.scalars[..] else {
+            return Err(Error::argument("state.checkpoint.scalars", own.scalars.len(), "3 values"));
+        };
+        let report = RiccatiReport {
+            rank_lost: own.rank_lost,
+            ill_conditioned: own.ill_conditioned,
+            joseph_updates: own.joseph_updates,
+        };
+        let is_predicted = own.num_steps == 0;
+        Ok(OnlineKalmanState {
+            num_steps: own.num_steps,
+            covariances: RiccatiState {
+                start: own.start,
+                last: own.last,
+                last_lost: own.last_lost,
+                observed: own.observed,
+                settled: own.settled,
+                change,
+                stalled: own.stalled,
+                floor: own.floor,
+                report,
+            },
+            means: MeanState { mean: own.mean, is_predicted, evidence, lost },
+        })
+    }
+}
+
+impl From<Given> for SavedStep {
+    fn from(given: Given) -> Self {
+        SavedStep { emission: given.emission, input: given.input, transition: given.transition }
+    }
+}
+
+impl From<SavedStep> for Given {
+    fn from(step: SavedStep) -> Self {
+        Given { emission: step.emission, input: step.input, transition: step.transition }
+    }
+}
+
+/// Doubles of which some are not finite.
+mod exact {
+    use serde::de::Error as _;
+
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        Finite(f64),
+        Other(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(values: &[f64], serializer: S) -> Result<S::Ok, S::Error> {
+        let number =
+            |x: &f64| if x.is_finite() { Number::Finite(*x) } else { Number::Other(x.to_string()) };
+        serializer.collect_seq(values.iter().map(number))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+        let number = |number: Number| match number {
+            Number::Finite(x) => Ok(x),
+            Number::Other(text) => text.parse().map_err(D::Error::custom),
+        };
+        Vec::<Number>::deserialize(deserializer)?.into_iter().map(number).collect()
+    }
+}
