@@ -14,7 +14,7 @@ import os as _os
 from typing import TYPE_CHECKING
 
 from . import _native
-from . import hidden_markov_model, linear_gaussian_ssm, optim, structural
+from . import diagnostics, hidden_markov_model, linear_gaussian_ssm, optim, structural
 from .data import Dataset, as_dataset
 from .errors import StatewiseError
 from .files import SavedModel, load, save
@@ -30,6 +30,7 @@ from .selection import cross_validate
 from .ssm import SSM
 from .statistics import Statistics
 from .structural import StructuralTimeSeries
+from .uncertainty import Uncertainty
 from .utils import (
     compute_state_overlap,
     find_permutation,
@@ -65,9 +66,11 @@ __all__ = [
     "StatewiseError",
     "Statistics",
     "StructuralTimeSeries",
+    "Uncertainty",
     "as_dataset",
     "compute_state_overlap",
     "cross_validate",
+    "diagnostics",
     "find_permutation",
     "hidden_markov_model",
     "linear_gaussian_ssm",

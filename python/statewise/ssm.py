@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ from .data import Dataset, as_dataset
 from .parameters import ParameterProperties, Params, Properties, as_params
 from .posteriors import InformationCriteria
 from .statistics import Statistics
+from .uncertainty import Method, Uncertainty, uncertainty
 
 #: Parameters as a record or as nested dicts.
 ParamsLike = Params | Mapping[str, Any]
@@ -145,6 +146,30 @@ class SSM:
         return InformationCriteria(
             *_native.information_criteria(self._native, self._arrays(params), flags, data)
         )
+
+    def uncertainty(
+        self,
+        params: ParamsLike,
+        emissions: Any,
+        inputs: Any = None,
+        props: Properties | None = None,
+        *,
+        method: Method = "observed_information",
+        units: Literal["sequences", "steps"] = "sequences",
+        use_priors: bool = False,
+        level: float = 0.95,
+        weights: ArrayLike | None = None,
+    ) -> Uncertainty:
+        """Standard errors and intervals of fitted parameters, by the delta method.
+
+        * `method`: "observed_information" (from the exact score), "outer_product" (of the scores of single
+          `units`) or "sandwich" (right for independent units even if the model is not).
+        * `units`: whole "sequences", or single "steps", which takes a time of O(T²).
+        * `use_priors`: counts the prior too, at a posterior mode.
+        """
+        data = self._data(emissions, inputs, weights)
+        props = self.properties() if props is None else props
+        return uncertainty(self, params, props, data, method, units, use_priors, level)
 
 
 def rebuild(kind: type[SSM], spec: Spec) -> SSM:

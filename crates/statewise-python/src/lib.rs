@@ -5,6 +5,7 @@
 #![allow(missing_docs, reason = "docstrings are for Python; the crate is not published")]
 
 mod convert;
+mod diagnose;
 mod file;
 mod hmm;
 mod learn;
@@ -26,6 +27,16 @@ mod _native {
     #[allow(non_upper_case_globals, reason = "the name that Python gives it")]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
+    #[pymodule_export]
+    use super::diagnose::backtest::lgssm_backtest;
+    #[pymodule_export]
+    use super::diagnose::residuals::{lgssm_auxiliary_residuals, lgssm_innovations};
+    #[pymodule_export]
+    use super::diagnose::tests::{
+        autocorrelation, consistency, heteroskedasticity, normality, portmanteau,
+    };
+    #[pymodule_export]
+    use super::diagnose::uncertainty::uncertainty;
     #[pymodule_export]
     use super::file::{load, save};
     #[pymodule_export]

@@ -23,13 +23,24 @@ from .posteriors import (
     PosteriorPredictive,
 )
 from .priors import MatrixNormalInverseWishart, NormalInverseWishart
+from .residuals import (
+    AuxiliaryResiduals,
+    Backtest,
+    Innovations,
+    lgssm_auxiliary_residuals,
+    lgssm_backtest,
+    lgssm_innovations,
+)
 from .system import FilterOptions
 
 __all__ = [
+    "AuxiliaryResiduals",
+    "Backtest",
     "FilterOptions",
     "GaussianForecast",
     "GaussianSSM",
     "GibbsChain",
+    "Innovations",
     "LGSSMGradient",
     "LinearGaussianConjugateSSM",
     "LinearGaussianSSM",
@@ -38,8 +49,11 @@ __all__ = [
     "PosteriorGSSMFiltered",
     "PosteriorGSSMSmoothed",
     "PosteriorPredictive",
+    "lgssm_auxiliary_residuals",
+    "lgssm_backtest",
     "lgssm_filter",
     "lgssm_forecast",
+    "lgssm_innovations",
     "lgssm_joint_sample",
     "lgssm_log_prob",
     "lgssm_log_prob_and_grad",

@@ -16,7 +16,7 @@ from ..learnable import LearnableSSM
 from ..parameters import Params
 from ..posteriors import PerSequence
 from ..ssm import ParamsLike
-from . import inference
+from . import inference, residuals
 from .posteriors import (
     GaussianForecast,
     LGSSMGradient,
@@ -24,6 +24,7 @@ from .posteriors import (
     PosteriorGSSMSmoothed,
     PosteriorPredictive,
 )
+from .residuals import AuxiliaryResiduals, Backtest, Innovations
 from .system import FilterOptions, as_records
 
 if TYPE_CHECKING:
@@ -175,3 +176,50 @@ class GaussianSSM(LearnableSSM):
         that in the parameters as the model holds them."""
         data = self._data(emissions, inputs)
         return inference.lgssm_log_prob_and_grad(self._system(params, data), data, **options)
+
+    # ---- residuals and backtests
+
+    def innovations(
+        self, params: ParamsLike, emissions: Any, inputs: Any = None, **options: Unpack[FilterOptions]
+    ) -> Innovations:
+        """One-step prediction errors of every step, standardised in two ways."""
+        data = self._data(emissions, inputs)
+        return residuals.lgssm_innovations(self._system(params, data), data, **options)
+
+    def auxiliary_residuals(
+        self, params: ParamsLike, emissions: Any, inputs: Any = None, **options: Unpack[FilterOptions]
+    ) -> AuxiliaryResiduals:
+        """Smoothed disturbances: large ones tell of outliers (observations) and breaks (states)."""
+        data = self._data(emissions, inputs)
+        return residuals.lgssm_auxiliary_residuals(self._system(params, data), data, **options)
+
+    def backtest(
+        self,
+        params: ParamsLike,
+        emissions: Any,
+        inputs: Any = None,
+        horizon: int = 1,
+        first_origin: int | None = None,
+        *,
+        stride: int = 1,
+        levels: Sequence[float] = (0.5, 0.8, 0.95),
+        season: int = 1,
+        **options: Unpack[FilterOptions],
+    ) -> Backtest:
+        """Forecasts `horizon` steps from rolling origins with the parameters as they are, and scores them.
+
+        * `first_origin`: steps known at the first origin; half of the longest sequence by default.
+        * `stride`: steps from one origin to the next.
+        * `season`: the naive forecast y_{t-season} is what MASE compares with.
+        """
+        data = self._data(emissions, inputs)
+        return residuals.lgssm_backtest(
+            self._system(params, data),
+            data,
+            horizon=horizon,
+            first_origin=first_origin,
+            stride=stride,
+            levels=levels,
+            season=season,
+            **options,
+        )

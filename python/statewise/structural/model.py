@@ -202,6 +202,7 @@ class StructuralTimeSeries(GaussianSSM):
         props: Properties | None = None,
         num_restarts: int = 0,
         seed: Seed = 0,
+        standard_errors: bool = True,
         verbose: bool = False,
         **values: Any,
     ) -> StructuralFit:
@@ -209,6 +210,7 @@ class StructuralTimeSeries(GaussianSSM):
 
         * `params`: where the fit starts; by default what `initialize` finds in the data.
         * `props`: what may be moved; by default everything.
+        * `standard_errors`: whether they are computed, from the observed information.
         * `num_restarts`: so many fits from other starts besides; the best is kept.
         * `values`: starting values that all starts share (`level_variance`, ...).
         """
@@ -222,7 +224,10 @@ class StructuralTimeSeries(GaussianSSM):
             fit = self.fit_lbfgs(start, props, data, num_iters=num_iters, verbose=verbose)
             if not fit.log_probs[-1] <= best.log_probs[-1]:
                 best = fit
-        return StructuralFit(self, data, props, best)
+        spread = None
+        if standard_errors:
+            spread = self.uncertainty(best.params, data, props=props)
+        return StructuralFit(self, data, props, best, spread)
 
 
 def _columns(part: Component) -> list[int]:

@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..learning import FitResult
 from ..linear_gaussian_ssm.posteriors import GaussianForecast, intervals
+from ..linear_gaussian_ssm.residuals import Innovations
 from ..posteriors import InformationCriteria, PerStep
+from ..uncertainty import Uncertainty
 from .summary import summary
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ class StructuralFit:
 
     * `model`, `params`, `props`: the model, the estimates, and what was free.
     * `result`: how the fit went, a `FitResult`.
-    * `standard_errors`: of the estimates, nested like them, or None.
+    * `uncertainty`: standard errors and intervals of the estimates, or None.
     """
 
     def __init__(
@@ -82,10 +84,10 @@ class StructuralFit:
         data: Dataset,
         props: Properties,
         result: FitResult,
-        standard_errors: Params | None = None,
+        uncertainty: Uncertainty | None = None,
     ) -> None:
         self.model, self.data, self.props, self.result = model, data, props, result
-        self.standard_errors = standard_errors
+        self.uncertainty = uncertainty
 
     @property
     def params(self) -> Params:
@@ -104,6 +106,10 @@ class StructuralFit:
     def decompose(self) -> Decomposition:
         """The smoothed components."""
         return self.model.decompose(self.params, self.data)
+
+    def innovations(self) -> Innovations:
+        """One-step prediction errors, standardised; `plots.plot_diagnostics` draws them."""
+        return self.model.innovations(self.params, self.data)
 
     def coefficients(self) -> Any:
         """Estimates of regression coefficients and effects of interventions, with standard errors."""

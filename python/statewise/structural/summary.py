@@ -19,7 +19,9 @@ def summary(fit: StructuralFit) -> str:
     coefficients = _coefficients(fit)
     if coefficients:
         lines += [rule, *coefficients]
-    lines += [rule, *(f"warning: {text}" for text in fit.result.warnings)]
+    spread = fit.uncertainty
+    warnings = [*fit.result.warnings, *([] if spread is None else spread.warnings)]
+    lines += [rule, *(f"warning: {text}" for text in warnings)]
     return "\n".join(lines)
 
 
@@ -39,15 +41,19 @@ def _head(fit: StructuralFit) -> list[str]:
 
 
 def _estimates(fit: StructuralFit) -> list[str]:
-    flat, props = fit.params._flat(), fit.props._flat()
-    errors = {} if fit.standard_errors is None else fit.standard_errors._flat()
-    lines = [f"{'parameter':<34}{'estimate':>14}{'std. error':>14}"]
+    flat, props, spread = fit.params._flat(), fit.props._flat(), fit.uncertainty
+    ends = "" if spread is None else f"{100 * spread.level:g} % interval"
+    lines = [f"{'parameter':<24}{'estimate':>13}{'std. error':>13}{ends:>22}"]
     for path, value in flat.items():
         fixed = not props[path].trainable
         for index, entry in np.ndenumerate(value):
             name = path + (f"[{', '.join(map(str, index))}]" if index else "")
-            error = "fixed" if fixed else _number(errors[path][index]) if path in errors else ""
-            lines.append(f"{name:<34}{_number(entry):>14}{error:>14}")
+            error, interval = "fixed" if fixed else "", ""
+            if spread is not None and not fixed:
+                error = _number(spread.standard_errors._flat()[path][index])
+                low, high = (record._flat()[path][index] for record in (spread.lower, spread.upper))
+                interval = f"{_number(low, 4)} .. {_number(high, 4)}" if low < high else ""
+            lines.append(f"{name:<24}{_number(entry):>13}{error:>13}{interval:>22}")
     return lines
 
 
@@ -57,12 +63,13 @@ def _coefficients(fit: StructuralFit) -> list[str]:
         found = [one for sequence in found for one in sequence] if fit.data.num_sequences == 1 else []
     if not found:
         return []
-    lines = [f"{'coefficient':<34}{'estimate':>14}{'std. error':>14}{'z':>9}"]
+    lines = [f"{'coefficient':<32}{'estimate':>14}{'std. error':>14}{'z':>9}"]
     for name, mean, error in found:
         z = f"{mean / error:9.2f}" if error > 0 else ""
-        lines.append(f"{name:<34}{_number(mean):>14}{_number(error):>14}{z}")
+        lines.append(f"{name:<32}{_number(mean):>14}{_number(error):>14}{z}")
     return lines
 
 
-def _number(value: Any) -> str:
-    return f"{float(value):.6g}"
+def _number(value: Any, digits: int = 6) -> str:
+    number = float(value)
+    return "-" if np.isnan(number) else f"{number:.{digits}g}"
