@@ -83,6 +83,14 @@ def uncertainty(
             errors[path][place] = error
         if interval is not None:
             lower[path][place], upper[path][place] = interval
-    records = [Params._from_flat(arrays) for arrays in found]
     directions = [FlatDirection(curvature, entries) for curvature, entries in flat]
-    return Uncertainty(*records, level, covariance, condition, directions, warnings)
+    return Uncertainty(
+        Params._from_flat(errors),
+        Params._from_flat(lower),
+        Params._from_flat(upper),
+        level,
+        covariance,
+        condition,
+        directions,
+        warnings,
+    )

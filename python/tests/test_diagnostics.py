@@ -106,7 +106,7 @@ def test_a_backtest_scores_what_forecasts_say(fitted):
     want = [gaussian_log_density(test.errors[o, 0], np.zeros(1), test.variances[o, :1]) for o in range(3)]
     np.testing.assert_allclose(test.log_score[0, 0], np.mean(want), rtol=1e-10)
     np.testing.assert_allclose(test.mae[:, 0], np.nanmean(np.abs(test.errors), axis=0)[:, 0], rtol=1e-12)
-    assert test.coverage.shape == (3, 1, 3) and test.count[2, 0] == 2
+    assert test.coverage.shape == (3, 1, 3) and test.num_targets[2, 0] == 2
 
 
 @pytest.mark.parametrize(

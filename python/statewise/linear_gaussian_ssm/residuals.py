@@ -59,13 +59,13 @@ class Backtest(NamedTuple):
     * `origins`: sequence and number of known steps of each forecast, [O, 2].
     * `log_score`, `crps`, `mae`, `rmse`, `mean_error`, `mase`: means over the origins, [H, M].
     * `coverage`: share of targets within the central interval of each level, [H, M, levels].
-    * `count`: forecasts whose target was observed, [H, M].
+    * `num_targets`: forecasts whose target was observed, [H, M].
     * `joint_log_score`: the mean log density of all entries together, [H].
     * `means`, `variances`, `errors`, `pit`: of every forecast, [O, H, M]; NaN where not observed.
     """
 
     origins: NDArray[np.int64]
-    count: NDArray[np.float64]
+    num_targets: NDArray[np.float64]
     log_score: NDArray[np.float64]
     crps: NDArray[np.float64]
     mae: NDArray[np.float64]

@@ -37,7 +37,7 @@ pub(crate) fn lgssm_backtest<'py>(
     };
     let coverage = found.scores.iter().flat_map(|score| score.coverage.clone()).collect();
     let arrays = [
-        ("count", score(&|s| s.count as f64)),
+        ("num_targets", score(&|s| s.count as f64)),
         ("log_score", score(&|s| s.log_score)),
         ("crps", score(&|s| s.crps)),
         ("mae", score(&|s| s.mae)),
