@@ -33,7 +33,7 @@ fn main() -> statewise::Result<()> {
     }
     let data = Dataset::batch(rows, n, 2)?;
     for (steady_state, share) in [(true, true), (true, false), (false, true), (false, false)] {
-        let options = GaussianOptions { steady_state, share };
+        let options = GaussianOptions { steady_state, share, ..Default::default() };
         let plan = Plan::new(&data, share);
         let mut means = vec![0.0; data.num_rows() * 4];
         let mut covs = vec![0.0; plan.num_rows() * 16];

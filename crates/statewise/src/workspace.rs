@@ -6,7 +6,7 @@ use std::thread::LocalKey;
 
 use statewise_kernels::discrete::Workspace;
 
-use crate::infer::gaussian::{Buffers, LotBuffers};
+use crate::infer::gaussian::{Buffers, LotBuffers, RootBuffers};
 
 /// Buffers of which a thread keeps one set between calls.
 pub(crate) trait Spare: Default + 'static {
@@ -30,6 +30,7 @@ macro_rules! spare {
 spare!(Workspace);
 spare!(Buffers);
 spare!(LotBuffers);
+spare!(RootBuffers);
 
 /// Buffers lent by the current thread and given back when dropped.
 ///

@@ -5,26 +5,41 @@ mod gaussian_common;
 use gaussian_common::{assert_close, data, params};
 use statewise::Seed;
 use statewise::data::Dataset;
-use statewise::infer::gaussian::GaussianOptions;
+use statewise::infer::gaussian::{Form, GaussianOptions};
 use statewise::params::Array;
 use statewise_testkit::{
-    GaussianShape, gaussian_corpus, joint_gaussian, joint_log_prob, random_gaussian_problem,
+    GaussianShape, diffuse_gaussian_corpus, gaussian_corpus, joint_gaussian, joint_log_prob,
+    random_gaussian_problem,
 };
 
-const OPTIONS: GaussianOptions = GaussianOptions { steady_state: true, share: true };
+const OPTIONS: GaussianOptions = GaussianOptions { form: Form::Auto, steady_state: true, share: true };
 
 #[test]
 fn every_verb_equals_the_joint_gaussian() {
-    for problem in gaussian_corpus() {
-        let (params, data, want) = (params(&problem), data(&problem), joint_gaussian(&problem));
+    let roots = GaussianOptions { form: Form::SquareRoot, ..OPTIONS };
+    let (proper, diffuse) = (gaussian_corpus(), diffuse_gaussian_corpus());
+    let by_covariances = proper.iter().chain(&diffuse).map(|problem| (problem, OPTIONS));
+    for (problem, options) in by_covariances.chain(proper.iter().map(|problem| (problem, roots))) {
+        let (params, data, want) = (params(problem), data(problem), joint_gaussian(problem));
         let name = &problem.name;
-        let filtered = params.filter(&data, &OPTIONS).unwrap();
-        let smoothed = params.smoother(&data, &OPTIONS).unwrap();
-        let predictive = params.posterior_predictive(&data, &OPTIONS).unwrap();
+        let filtered = params.filter(&data, &options).unwrap();
+        let Ok(smoothed) = params.smoother(&data, &options) else {
+            assert!(want.smoothed_diffuse.iter().any(|x| *x != 0.0), "{name} is identified");
+            continue;
+        };
+        let predictive = params.posterior_predictive(&data, &options).unwrap();
         assert_close(name, "evidence", &filtered.marginal_loglik, &[want.marginal_loglik], 1e-9);
         assert_eq!(filtered.marginal_loglik, smoothed.marginal_loglik, "{name}");
         assert_close(name, "filtered", &filtered.filtered.means, &want.filtered_means, 1e-9);
-        assert_close(name, "predicted covs", &filtered.predicted.covs.values, &want.predicted_covs, 1e-9);
+        let (got, diffuse) = (&filtered.predicted.covs.values, &want.predicted_diffuse);
+        for ((got, finite), diffuse) in got.iter().zip(&want.predicted_covs).zip(diffuse) {
+            if *diffuse == 0.0 {
+                let scale = 1.0 + want.predicted_covs.iter().fold(0.0f64, |a, x| a.max(x.abs()));
+                assert!((got - finite).abs() <= 1e-9 * scale, "{name}: {got} against {finite}");
+            } else {
+                assert!(got.is_infinite() && got.signum() == diffuse.signum(), "{name}: {got} is diffuse");
+            }
+        }
         assert_close(name, "smoothed", &smoothed.smoothed.means, &want.smoothed_means, 1e-9);
         assert_close(name, "smoothed covs", &smoothed.smoothed.covs.values, &want.smoothed_covs, 1e-9);
         let lag = &smoothed.lag_one_covs.values[..want.lag_one_covs.len()];

@@ -3,6 +3,7 @@
 use rand_distr::{Distribution, StandardNormal};
 use statewise::Seed;
 use statewise::data::Dataset;
+use statewise::infer::gaussian::GaussianOptions;
 use statewise::learn::{Em, Learnable, Learner, Objective, QuasiNewton, Statistics};
 use statewise::model::linear_gaussian::{CovarianceForm, LinearGaussianSpec, LinearGaussianSsm};
 use statewise::params::{Array, FreeSpace, ParamProperties, Params, Properties};
@@ -168,7 +169,7 @@ fn dense_statistics(scene: &Scene) -> (Vec<f64>, f64) {
             row.extend(bias.then_some(1.0));
             row
         };
-        parts[0].add(w, mean(0), &[1.0], |i, j| path(i, j), |_, _| 0.0, |_, _| 0.0);
+        parts[0].add(w, mean(0), &[1.0], path, |_, _| 0.0, |_, _| 0.0);
         for t in 1..steps {
             let x = row(mean(t - 1), t, spec.has_dynamics_bias);
             let of_state = |i: usize, j: usize, at: (usize, usize), rows: usize| {
@@ -524,6 +525,28 @@ fn the_initial_covariance_of_one_sequence_collapses_without_harm() {
         assert!(pair[1] >= pair[0] - 1e-9 * pair[0].abs(), "{pair:?}");
     }
     assert!(report.warnings.iter().any(|w| w.contains("collapsed")), "{:?}", report.warnings);
+}
+
+/// S = Σ_n (P_n + m_n m_nᵀ) / N − m mᵀ: Dynamax 1.0.3 forgets an N, and S is indefinite after one step.
+#[test]
+fn the_initial_covariance_of_several_sequences_is_the_pooled_one() {
+    let model = LinearGaussianSsm::new(LinearGaussianSpec::new(2, 2)).unwrap();
+    let params = params_of(&model, 0.0);
+    let rows: Vec<f64> = waves(2 * 40, 0.3).iter().map(|x| 5.0 + 3.0 * x).collect();
+    let data = Dataset::batch(rows, 8, 2).unwrap();
+    let smoothed =
+        model.lower(&params).unwrap().smoother(&data, &GaussianOptions::default()).unwrap().smoothed;
+    let mean_of = |n: usize| &smoothed.means[5 * n * 2..5 * n * 2 + 2];
+    let mean: Vec<f64> = (0..2).map(|i| (0..8).map(|n| mean_of(n)[i]).sum::<f64>() / 8.0).collect();
+    let entry = |i: usize, j: usize| {
+        let around = |n: usize| (mean_of(n)[i] - mean[i]) * (mean_of(n)[j] - mean[j]);
+        (0..8).map(|n| smoothed.covs.of(n, 0)[i * 2 + j] + around(n)).sum::<f64>() / 8.0
+    };
+    let statistics = model.e_step(&params, &data).unwrap();
+    let properties = Properties::trainable(model.schema());
+    let next = model.m_step(&params, &properties, &statistics, true).unwrap().params;
+    close("m", next.arrays()[0].values(), &mean, 1e-12);
+    close("S", next.arrays()[1].values(), &[entry(0, 0), entry(0, 1), entry(1, 0), entry(1, 1)], 1e-11);
 }
 
 /// The statistics do not tell the slope along directions without noise; the reverse sweep does.

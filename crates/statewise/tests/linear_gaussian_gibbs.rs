@@ -42,7 +42,7 @@ fn model(form: CovarianceForm) -> LinearGaussianSsm {
         initial_cov: form,
         dynamics_cov: form,
         emissions_cov: form,
-        prior: Some(prior),
+        prior: Some(Box::new(prior)),
         ..LinearGaussianSpec::new(D, M)
     };
     LinearGaussianSsm::new(spec).unwrap()

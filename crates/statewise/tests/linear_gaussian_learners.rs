@@ -33,7 +33,7 @@ fn full_batches_with_step_size_one_are_em() {
         num_epochs: 6,
         batch_size: 4,
         shuffle: false,
-        step_size: StepSize { delay: 0.0, exponent: 0.0, ..StepSize::default() },
+        step_size: StepSize::Constant { weight: 1.0 },
         ..StochasticEm::default()
     };
     let stochastic = minibatch.fit(&model, &start, &properties, &data, &mut |_| true).unwrap();

@@ -206,7 +206,7 @@ fn a_linear_gaussian_model_reads_back_with_its_priors_and_ties() {
         assert_eq!(file.build_linear_gaussian().unwrap().schema(), model.schema());
         assert!(file.build_hmm().unwrap_err().to_string().contains("not a hidden Markov model"));
         assert!(message(&text.replace("\"state_dim\": 2", "\"state_dims\": 2")).contains("state_dims"));
-        assert!(message(&text.replace("[[0, 2]]", "[[0, 3]]")).contains("emissions.cov.equal"));
+        assert!(message(&text.replace("[0, 2]", "[0, 3]")).contains("emissions.cov.equal"));
         let other = text.replace("\"kind\": \"linear_gaussian\"", "\"kind\": \"particle\"");
         assert!(message(&other).contains("particle"));
     }

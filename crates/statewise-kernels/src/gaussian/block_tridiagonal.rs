@@ -3,8 +3,7 @@
 //! p(x_1, …, x_T) ∝ exp(−xᵀ J x / 2 + hᵀ x),  J with blocks J_t on the diagonal and J_{t+1,t} below it.
 
 use super::GaussianError;
-use super::square_root::kernels::{multiply, multiply_columns};
-use super::square_root::steps::dot;
+use super::square_root::kernels::{dot, multiply, multiply_columns};
 use super::system::length;
 use crate::linalg::{cholesky, solve_lower, solve_upper_transposed};
 

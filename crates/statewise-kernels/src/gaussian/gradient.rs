@@ -73,7 +73,7 @@ impl SystemGradient {
         smoothing: &Smoothing,
         weight: f64,
     ) {
-        super::by_dim!(system.state_dim, add_covariances(self, system, series, gains, smoothing, weight));
+        add_covariances(self, system, series, gains, smoothing, weight);
     }
 
     /// Adds the terms of the data of one series, `weight` times.
@@ -138,7 +138,7 @@ fn add_outer<const ISA: u8, const K: usize>(weight: f64, x: &[f64], y: &[f64], c
 }
 
 vectorised! {
-    fn add_covariances[const K](
+    fn add_covariances(
         gradient: &mut SystemGradient,
         system: &System<'_>,
         series: &Series<'_>,
@@ -161,7 +161,7 @@ struct Terms {
 }
 
 #[inline(always)]
-fn add_covariances_body<const ISA: u8, const K: usize>(
+fn add_covariances_body<const ISA: u8>(
     gradient: &mut SystemGradient,
     system: &System<'_>,
     series: &Series<'_>,
@@ -169,7 +169,7 @@ fn add_covariances_body<const ISA: u8, const K: usize>(
     smoothing: &Smoothing,
     weight: f64,
 ) {
-    let d = if K > 0 { K } else { system.state_dim };
+    let d = system.state_dim;
     let m = system.emission_dim;
     let none = (usize::MAX, usize::MAX);
     let mut terms = Terms {
@@ -193,9 +193,9 @@ fn add_covariances_body<const ISA: u8, const K: usize>(
             if !fixed || terms.transition_key != (entry, before) {
                 terms.transition_key = (entry, before);
                 let (a, p) = (system.transition.at(t), gains.parts(before).filtered);
-                product::<ISA, K>([d, d, d], Left::plain(a, d), p, &mut terms.square, Into::Set);
+                product::<ISA, 0>([d, d, d], Left::plain(a, d), p, &mut terms.square, Into::Set);
                 let n = Left::plain(parts.predicted_precision, d);
-                product::<ISA, K>([d, d, d], n, &terms.square, &mut terms.transition, Into::Set);
+                product::<ISA, 0>([d, d, d], n, &terms.square, &mut terms.transition, Into::Set);
             }
             axpy(-weight, &terms.transition, &mut gradient.transition[system.transition.range(t)]);
             let range = system.transition_cov.range(t);
@@ -203,7 +203,7 @@ fn add_covariances_body<const ISA: u8, const K: usize>(
         }
         if !fixed || terms.emission_key != (entry, forward) {
             terms.emission_key = (entry, forward);
-            emission_terms::<ISA, K>(&mut terms, d, m, y, gains, forward, parts.filtered_precision);
+            emission_terms::<ISA>(&mut terms, d, m, y, gains, forward, parts.filtered_precision);
         }
         axpy(-weight, &terms.emission, &mut gradient.emission[system.emission.range(t)]);
         let noise = &mut gradient.emission_cov[system.emission_cov.steps().range(t)];
@@ -218,7 +218,7 @@ fn add_covariances_body<const ISA: u8, const K: usize>(
 
 /// Kᵀ (I − Λ P) and S⁻¹ + Kᵀ Λ K, over the entries observed.
 #[inline(always)]
-fn emission_terms<const ISA: u8, const K: usize>(
+fn emission_terms<const ISA: u8>(
     terms: &mut Terms,
     d: usize,
     m: usize,
@@ -229,11 +229,11 @@ fn emission_terms<const ISA: u8, const K: usize>(
 ) {
     let parts = gains.parts(entry);
     let Terms { emission, noise, square, gain, wide, .. } = terms;
-    gain_transposed::<ISA, K>(m, d, parts.inverse, parts.w, gain);
-    product::<ISA, K>([d, d, d], Left::plain(lambda, d), parts.filtered, square, Into::Set);
+    gain_transposed::<ISA, 0>(m, d, parts.inverse, parts.w, gain);
+    product::<ISA, 0>([d, d, d], Left::plain(lambda, d), parts.filtered, square, Into::Set);
     emission.copy_from_slice(gain);
-    product::<ISA, K>([m, d, d], Left::plain(gain, d), square, emission, Into::Subtract);
-    product::<ISA, K>([m, d, d], Left::plain(gain, d), lambda, wide, Into::Set);
+    product::<ISA, 0>([m, d, d], Left::plain(gain, d), square, emission, Into::Subtract);
+    product::<ISA, 0>([m, d, d], Left::plain(gain, d), lambda, wide, Into::Set);
     let lost = gains.lost_rows(entry);
     let counts = |k: usize| !y[k].is_nan() && lost.iter().all(|(_, row)| *row as usize != k);
     for i in 0..m {

@@ -18,6 +18,12 @@ type Lane = [f64; LANES];
 /// Where one kind of rows goes: a slice per series, all empty where nobody asked.
 pub type LaneSlices<'a> = [&'a mut [f64]; LANES];
 
+/// Steps between exchanges of rows of the series with lanes.
+///
+/// PERF: a lane that is read right after its numbers were written one by one stalls the processor; rows are
+/// therefore exchanged a block at a time.
+const BLOCK: usize = 16;
+
 /// Buffers of the passes, and what the backward pass needs of the forward one.
 #[derive(Clone, Debug, Default)]
 pub struct LaneScratch {
@@ -25,6 +31,8 @@ pub struct LaneScratch {
     mean: Vec<Lane>,
     residual: Vec<Lane>,
     white: Vec<Lane>,
+    /// A block of rows of each kind that is read or written.
+    blocks: [Vec<Lane>; 3],
     /// m_{t|t}, \[T, D\].
     filtered: Vec<Lane>,
     /// w_t, \[T, M\].
@@ -57,7 +65,16 @@ pub fn advance_mean_lanes(
     let kept = if keep_history { steps.len() } else { 0 };
     scratch.filtered.resize(kept * d, [0.0; LANES]);
     scratch.innovations.resize(kept * m, [0.0; LANES]);
+    scratch.resize_blocks([m, d, d]);
     super::by_dim!(d, advance(system, series, steps, gains, states, predicted, filtered, scratch))
+}
+
+impl LaneScratch {
+    fn resize_blocks(&mut self, widths: [usize; 3]) {
+        for (block, width) in self.blocks.iter_mut().zip(widths) {
+            block.resize(BLOCK * width, [0.0; LANES]);
+        }
+    }
 }
 
 vectorised! {
@@ -86,7 +103,8 @@ fn advance_body<const ISA: u8, const K: usize>(
 ) -> bool {
     let d = if K > 0 { K } else { system.state_dim };
     let m = system.emission_dim;
-    let LaneScratch { predicted, mean, residual, white, filtered, innovations } = scratch;
+    let LaneScratch { predicted, mean, residual, white, blocks, filtered, innovations } = scratch;
+    let [emissions, predicted_block, filtered_block] = blocks;
     let (predicted, mean) = (&mut predicted[..d], &mut mean[..d]);
     let (residual, white) = (&mut residual[..m], &mut white[..m]);
     let offsets = series[0].transition_offset.is_some() || series[0].emission_offset.is_some();
@@ -97,7 +115,16 @@ fn advance_body<const ISA: u8, const K: usize>(
         (0..d).for_each(|i| mean[i][l] = state.mean[i]);
     }
     let mut finite = true;
-    for (s, t) in steps.clone().enumerate() {
+    let num_steps = steps.len();
+    for (s, t) in steps.enumerate() {
+        let in_block = s % BLOCK;
+        if in_block == 0 {
+            let rows = s * m..num_steps.min(s + BLOCK) * m;
+            for (l, series) in series.iter().enumerate() {
+                let lanes = emissions.iter_mut().zip(&series.emissions[rows.clone()]);
+                lanes.for_each(|(lane, y)| lane[l] = *y);
+            }
+        }
         if s == 0 && is_predicted {
             predicted.copy_from_slice(mean);
         } else {
@@ -114,10 +141,7 @@ fn advance_body<const ISA: u8, const K: usize>(
                 }
             }
         }
-        for (l, series) in series.iter().enumerate() {
-            let y = &series.emissions[s * m..(s + 1) * m];
-            residual.iter_mut().zip(y).for_each(|(v, y)| v[l] = *y);
-        }
+        residual.copy_from_slice(&emissions[in_block * m..(in_block + 1) * m]);
         if offsets {
             for (l, series) in series.iter().enumerate() {
                 let offset = series.emission_offset.as_ref().map_or(&[][..], |offset| offset.at(t));
@@ -160,8 +184,13 @@ fn advance_body<const ISA: u8, const K: usize>(
             evidence[l] = sum;
         }
         finite &= square.iter().all(|x| x.is_finite());
-        scatter::<K>(s, d, predicted, predicted_rows);
-        scatter::<K>(s, d, mean, filtered_rows);
+        predicted_block[in_block * d..(in_block + 1) * d].copy_from_slice(predicted);
+        filtered_block[in_block * d..(in_block + 1) * d].copy_from_slice(mean);
+        if in_block + 1 == BLOCK || s + 1 == num_steps {
+            let first = s - in_block;
+            scatter(first * d..(s + 1) * d, predicted_block, predicted_rows);
+            scatter(first * d..(s + 1) * d, filtered_block, filtered_rows);
+        }
         if !filtered.is_empty() {
             filtered[s * d..(s + 1) * d].copy_from_slice(mean);
             innovations[s * m..(s + 1) * m].copy_from_slice(white);
@@ -185,7 +214,9 @@ pub fn smooth_mean_lanes(
     [smoothed, states, emissions]: [&mut LaneSlices<'_>; 3],
     scratch: &mut LaneScratch,
 ) {
-    super::by_dim!(system.state_dim, smooth(system, gains, smoothed, states, emissions, scratch));
+    let (d, m) = (system.state_dim, system.emission_dim);
+    scratch.resize_blocks([m, d, d]);
+    super::by_dim!(d, smooth(system, gains, smoothed, states, emissions, scratch));
 }
 
 vectorised! {
@@ -210,13 +241,15 @@ fn smooth_body<const ISA: u8, const K: usize>(
 ) {
     let d = if K > 0 { K } else { system.state_dim };
     let m = system.emission_dim;
-    let LaneScratch { predicted: q, mean: r, residual, white, filtered, innovations } = scratch;
+    let LaneScratch { predicted: q, mean: r, residual, white, blocks, filtered, innovations } = scratch;
+    let [emission_block, smoothed_block, state_block] = blocks;
     let (q, r, a, u) = (&mut q[..d], &mut r[..d], &mut residual[..m], &mut white[..m]);
     q.fill([0.0; LANES]);
     let last = gains.num_steps() - 1;
     for s in (0..=last).rev() {
         let t = gains.first + s;
         let parts = gains.parts(gains.index[s] as usize);
+        let in_block = s % BLOCK;
         if s < last {
             q.fill([0.0; LANES]);
             for (row, r) in system.transition.at(t + 1).chunks_exact(d).zip(&*r) {
@@ -234,7 +267,7 @@ fn smooth_body<const ISA: u8, const K: usize>(
                     }
                 }
             }
-            scatter::<K>(s, d, r, smoothed_rows);
+            smoothed_block[in_block * d..(in_block + 1) * d].copy_from_slice(r);
         }
         a.copy_from_slice(&innovations[s * m..(s + 1) * m]);
         for (a, row) in a.iter_mut().zip(parts.w.chunks_exact(d)) {
@@ -248,7 +281,7 @@ fn smooth_body<const ISA: u8, const K: usize>(
                 (0..LANES).for_each(|l| r[l] = fma::<ISA>(*u, a[l], r[l]));
             }
         }
-        scatter::<K>(s, d, r, state_rows);
+        state_block[in_block * d..(in_block + 1) * d].copy_from_slice(r);
         if !emission_rows[0].is_empty() {
             u.fill([0.0; LANES]);
             for (row, a) in parts.inverse.chunks_exact(m).zip(&*a) {
@@ -256,21 +289,24 @@ fn smooth_body<const ISA: u8, const K: usize>(
                     (0..LANES).for_each(|l| u[l] = fma::<ISA>(*x, a[l], u[l]));
                 }
             }
-            scatter::<0>(s, m, u, emission_rows);
+            emission_block[in_block * m..(in_block + 1) * m].copy_from_slice(u);
+        }
+        if in_block == 0 {
+            let end = (s + BLOCK).min(last + 1);
+            scatter(s * d..end * d, smoothed_block, smoothed_rows);
+            scatter(s * d..end * d, state_block, state_rows);
+            scatter(s * m..end * m, emission_block, emission_rows);
         }
     }
 }
 
-/// Writes row s of each series; nothing where nobody asked.
+/// Writes a block of values of each series where they lie; nothing where nobody asked.
 #[inline(always)]
-fn scatter<const K: usize>(s: usize, width: usize, values: &[Lane], rows: &mut LaneSlices<'_>) {
+fn scatter(place: Range<usize>, values: &[Lane], rows: &mut LaneSlices<'_>) {
     if rows[0].is_empty() {
         return;
     }
-    let width = if K > 0 { K } else { width };
-    let values = &values[..width];
     for (l, row) in rows.iter_mut().enumerate() {
-        let out = &mut row[s * width..(s + 1) * width];
-        out.iter_mut().zip(values).for_each(|(out, x)| *out = x[l]);
+        row[place.clone()].iter_mut().zip(values).for_each(|(out, x)| *out = x[l]);
     }
 }

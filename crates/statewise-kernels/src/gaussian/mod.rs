@@ -59,6 +59,10 @@ pub use window::{SmoothedWindow, WindowStep, smooth_window};
 
 /// Calls `f::<K>` with K the dimension of the state where it is small, else with K = 0: a kernel
 /// compiled for its size keeps matrices in registers.
+///
+/// Builds with debug assertions compile fewer sizes, so that tests do not wait for the compiler; the Python
+/// tests run all of them.
+#[cfg(not(debug_assertions))]
 macro_rules! by_dim {
     ($dim:expr, $f:ident($($arg:expr),* $(,)?)) => {
         match $dim {
@@ -70,6 +74,16 @@ macro_rules! by_dim {
             6 => $f::<6>($($arg),*),
             7 => $f::<7>($($arg),*),
             8 => $f::<8>($($arg),*),
+            _ => $f::<0>($($arg),*),
+        }
+    };
+}
+#[cfg(debug_assertions)]
+macro_rules! by_dim {
+    ($dim:expr, $f:ident($($arg:expr),* $(,)?)) => {
+        match $dim {
+            2 => $f::<2>($($arg),*),
+            4 => $f::<4>($($arg),*),
             _ => $f::<0>($($arg),*),
         }
     };

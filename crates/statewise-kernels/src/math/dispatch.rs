@@ -7,7 +7,7 @@
 /// Baseline of the target: no fused multiply-add.
 pub(crate) const BASELINE: u8 = 0;
 /// AVX2 with FMA: four lanes.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(debug_assertions)))]
 pub(crate) const AVX2: u8 = 1;
 /// AVX-512 F, VL and DQ: eight lanes.
 pub(crate) const AVX512: u8 = 2;
@@ -36,6 +36,8 @@ macro_rules! vectorised {
                 fn avx512 $(<const $K: usize>)? ($($arg: $ty),*) $(-> $ret)? {
                     $body::<{ $crate::math::dispatch::AVX512 } $(, $K)?>($($arg),*)
                 }
+                // Builds with debug assertions leave this copy out, so that tests do not wait for the compiler.
+                #[cfg(not(debug_assertions))]
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2 $(<const $K: usize>)? ($($arg: $ty),*) $(-> $ret)? {
                     $body::<{ $crate::math::dispatch::AVX2 } $(, $K)?>($($arg),*)
@@ -48,6 +50,7 @@ macro_rules! vectorised {
                     // SAFETY: the processor has every feature that the callee is compiled for.
                     return unsafe { avx512 $(::<$K>)? ($($arg),*) };
                 }
+                #[cfg(not(debug_assertions))]
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                     // SAFETY: the processor has every feature that the callee is compiled for.
                     return unsafe { avx2 $(::<$K>)? ($($arg),*) };

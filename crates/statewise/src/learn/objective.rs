@@ -55,16 +55,16 @@ impl Objective<'_> {
     pub fn evaluate(&self, x: &[f64], data: &Dataset<'_>, likelihood_scale: f64) -> Result<Evaluation> {
         let params = self.space.from_free(x);
         let (statistics, score) = self.model.e_step_and_score(&params, data)?;
-        Ok(self.from_score(params, statistics, score, likelihood_scale))
+        Ok(self.at_score(params, statistics, score, likelihood_scale))
     }
 
     /// As [`Objective::evaluate`], from statistics of an E-step at `params` (made elsewhere, say).
     pub fn from_statistics(&self, params: Params, statistics: Statistics, scale: f64) -> Evaluation {
         let score = self.model.score(&params, &statistics);
-        self.from_score(params, statistics, score, scale)
+        self.at_score(params, statistics, score, scale)
     }
 
-    fn from_score(
+    fn at_score(
         &self,
         params: Params,
         statistics: Statistics,

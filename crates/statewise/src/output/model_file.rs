@@ -30,6 +30,7 @@ use super::model_spec::ModelSpec;
 use crate::error::{Error, Result};
 use crate::model::hmm::Hmm;
 use crate::model::linear_gaussian::LinearGaussianSsm;
+use crate::model::structural::StructuralTimeSeries;
 use crate::params::{Array, ParamProperties, ParamSpec, Params, Properties};
 
 /// The value of the member `format`.
@@ -85,6 +86,11 @@ impl ModelFile {
         )
     }
 
+    /// A file of a structural time series model with everything trainable and no notes.
+    pub fn structural(name: impl Into<String>, model: &StructuralTimeSeries, params: Params) -> Self {
+        Self::trainable(name.into(), ModelSpec::Structural(model.spec().clone()), model.schema(), params)
+    }
+
     fn trainable(name: String, spec: ModelSpec, schema: &[ParamSpec], params: Params) -> Self {
         let properties = Properties::trainable(schema);
         ModelFile { name, spec, params, properties, provenance: BTreeMap::new() }
@@ -110,6 +116,20 @@ impl ModelFile {
             ModelSpec::LinearGaussian(spec) => LinearGaussianSsm::new(spec.clone()),
             other => {
                 Err(damaged(format!("{} is {}, not a linear Gaussian model", self.name, other.kind())))
+            }
+        }
+    }
+
+    /// Builds the structural time series model.
+    ///
+    /// # Errors
+    /// A model of another kind; sizes or choices that do not fit.
+    pub fn build_structural(&self) -> Result<StructuralTimeSeries> {
+        match &self.spec {
+            ModelSpec::Structural(spec) => StructuralTimeSeries::new(spec.clone()),
+            other => {
+                let kind = other.kind();
+                Err(damaged(format!("{} is {kind}, not a structural time series model", self.name)))
             }
         }
     }

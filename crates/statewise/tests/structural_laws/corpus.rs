@@ -54,15 +54,25 @@ pub(crate) fn blocks() -> Vec<BlockSpec> {
 
 /// A model of one block for one series, on rows of length 1 or with a column of lengths.
 pub(crate) fn alone(block: BlockSpec, irregular_steps: bool) -> StructuralTimeSeries {
+    let block = if irregular_steps { for_irregular_steps(block) } else { block };
     let time = if irregular_steps { Time::Step { input: 2 } } else { Time::Regular };
     let components = vec![ComponentSpec::from(block)];
     build(StructuralSpec { input_dim: 3, time, ..StructuralSpec::new(components) })
 }
 
+fn for_irregular_steps(block: BlockSpec) -> BlockSpec {
+    match block {
+        BlockSpec::TrigonometricSeasonal(waves) => {
+            TrigonometricSeasonal { irregular: true, ..waves }.into()
+        }
+        other => other,
+    }
+}
+
 /// Two series that share one block in one way.
 pub(crate) fn shared(block: BlockSpec, across: Across, irregular: Irregular) -> StructuralTimeSeries {
     let level = ComponentSpec::from(LocalLevel::default()).named("own").of_series(vec![1]);
-    let components = vec![level, ComponentSpec::from(block).across(across)];
+    let components = vec![level, ComponentSpec::from(for_irregular_steps(block)).across(across)];
     build(StructuralSpec {
         emission_dim: 2,
         input_dim: 3,

@@ -2,9 +2,12 @@
 
 use statewise::data::Dataset;
 use statewise::infer::gaussian::GaussianOptions;
-use statewise::model::structural::block::{Intervention, LocalLevel, Regression, Shape};
-use statewise::model::structural::{ComponentSpec, Initial, StructuralSpec, StructuralTimeSeries};
+use statewise::model::structural::block::{
+    Intervention, LocalLevel, Matern, Regression, Shape, Smoothness,
+};
+use statewise::model::structural::{ComponentSpec, Initial, StructuralSpec, StructuralTimeSeries, Time};
 use statewise::params::{Array, Params};
+use statewise_kernels::linalg::{cholesky, log_det_chol, solve_chol, solve_lower};
 
 use super::corpus::{self, build};
 use super::learning::proper;
@@ -134,5 +137,58 @@ fn coefficients_of_constants_are_those_of_bayesian_regression() {
     for (coefficient, i) in got.iter().zip(1..3) {
         assert!((coefficient.mean - system[i][6]).abs() < 1e-12, "{coefficient:?}");
         assert!((coefficient.std_error - system[i][3 + i].sqrt()).abs() < 1e-12, "{coefficient:?}");
+    }
+}
+
+#[test]
+fn matern_components_on_irregular_stamps_are_gaussian_process_regression() {
+    type Kernel = fn(f64) -> f64;
+    let cases: [(Smoothness, f64, Kernel); 3] = [
+        (Smoothness::Half, 1.0, |_| 1.0),
+        (Smoothness::ThreeHalves, 3.0, |x| 1.0 + x),
+        (Smoothness::FiveHalves, 5.0, |x| 1.0 + x + x * x / 3.0),
+    ];
+    let stamps: Vec<f64> = (0..40).map(|t| 0.3 * t as f64 + 0.13 * (2.3 * t as f64).sin()).collect();
+    let mut rows: Vec<f64> = stamps.iter().map(|s| s.sin() + 0.2 * (17.0 * s).cos()).collect();
+    rows[7..12].fill(f64::NAN);
+    let (length, variance, noise) = (0.9, 1.3, 0.05);
+    for (smoothness, two_nu, polynomial) in cases {
+        let kernel = |s: f64| {
+            let x = f64::sqrt(two_nu) * s.abs() / length;
+            variance * polynomial(x) * (-x).exp()
+        };
+        let model = build(StructuralSpec {
+            input_dim: 1,
+            time: Time::Stamp { input: 0 },
+            ..StructuralSpec::new(vec![Matern { smoothness }.into()])
+        });
+        let data = Dataset::single(rows.clone(), 1).unwrap().with_inputs(stamps.clone(), 1).unwrap();
+        let values = [length, variance, noise].map(|x| Array::new(&[], vec![x]));
+        let params = Params::new(values.to_vec());
+        // K + σ² I over what is seen; mean and variance at every stamp.
+        let seen: Vec<usize> = (0..rows.len()).filter(|t| !rows[*t].is_nan()).collect();
+        let n = seen.len();
+        let entry = |i: usize, j: usize| {
+            kernel(stamps[seen[i]] - stamps[seen[j]]) + if i == j { noise } else { 0.0 }
+        };
+        let mut chol: Vec<f64> = (0..n * n).map(|e| entry(e / n, e % n)).collect();
+        cholesky(&mut chol, n).unwrap();
+        let y: Vec<f64> = seen.iter().map(|t| rows[*t]).collect();
+        let mut weights = y.clone();
+        solve_chol(&chol, n, &mut weights);
+        let quadratic: f64 = y.iter().zip(&weights).map(|(y, w)| y * w).sum();
+        let tau = n as f64 * std::f64::consts::TAU.ln();
+        let want = -0.5 * (tau + log_det_chol(&chol, n) + quadratic);
+        let got = model.marginal_log_prob(&params, &data, &OPTIONS).unwrap()[0];
+        assert!((got - want).abs() < 1e-9, "{smoothness:?}: {got} for {want}");
+        let component = model.decompose(&params, &data, &OPTIONS).unwrap().remove(0);
+        for t in 0..rows.len() {
+            let mut column: Vec<f64> = seen.iter().map(|s| kernel(stamps[t] - stamps[*s])).collect();
+            let mean: f64 = column.iter().zip(&weights).map(|(k, w)| k * w).sum();
+            solve_lower(&chol, n, &mut column);
+            let spread = variance - column.iter().map(|x| x * x).sum::<f64>();
+            assert!((component.mean[t] - mean).abs() < 1e-10, "{smoothness:?} mean at {t}");
+            assert!((component.variance[t] - spread).abs() < 1e-10, "{smoothness:?} variance at {t}");
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Scores, EM and L-BFGS of structural models.
 
+use statewise::Seed;
 use statewise::data::Dataset;
 use statewise::infer::gaussian::GaussianOptions;
 use statewise::learn::{Em, Learnable, Learner, QuasiNewton};
 use statewise::model::structural::block::{
-    Cycle, LocalLevel, LocalLinearTrend, OrnsteinUhlenbeck, Seasonal,
+    Arma, Autoregressive, BlockSpec, Cycle, LocalLevel, LocalLinearTrend, Matern, OrnsteinUhlenbeck,
+    Seasonal, Smoothness,
 };
 use statewise::model::structural::{
     Across, ComponentSpec, Initial, Irregular, StructuralSpec, StructuralTimeSeries, Time,
@@ -223,4 +225,103 @@ fn a_variance_fixed_at_zero_stays_there() {
     let newton = QuasiNewton::default().fit(&model, &params, &properties, &data, &mut |_| true).unwrap();
     assert_eq!(newton.params.arrays()[1].values(), [0.0]);
     assert!(newton.log_probs.last() > newton.log_probs.first());
+}
+
+#[test]
+fn an_autoregression_without_noise_is_fitted_by_exact_maximum_likelihood() {
+    let spec = StructuralSpec::new(vec![Autoregressive { order: 1 }.into()]);
+    let model = build(StructuralSpec { irregular: Irregular::None, ..spec });
+    let y: Vec<f64> = (0..50).map(|t| (0.7 * t as f64).sin() + (3.1 * t as f64).cos()).collect();
+    let data = Dataset::single(y.clone(), 1).unwrap();
+    // log p profiled over σ² = S(φ) / n, S = (1 − φ²) y_1² + Σ (y_t − φ y_{t-1})².
+    let n = y.len() as f64;
+    let profile = |phi: f64| {
+        let square: f64 = y.windows(2).map(|pair| (pair[1] - phi * pair[0]).powi(2)).sum();
+        let variance = (square + (1.0 - phi * phi) * y[0] * y[0]) / n;
+        let loglik =
+            0.5 * (1.0 - phi * phi).ln() - 0.5 * n * ((std::f64::consts::TAU * variance).ln() + 1.0);
+        (loglik, variance)
+    };
+    let (mut low, mut high) = (-0.999, 0.999);
+    for _ in 0..200 {
+        let (a, b) = (low + (high - low) / 3.0, high - (high - low) / 3.0);
+        if profile(a).0 < profile(b).0 { low = a } else { high = b }
+    }
+    let (best, variance) = profile(low);
+    let (start, properties) = model.initialize(&data, None, &[]).unwrap();
+    let fit = QuasiNewton::default().fit(&model, &start, &properties, &data, &mut |_| true).unwrap();
+    assert!(
+        (fit.log_probs.last().unwrap() - best).abs() < 1e-9 * best.abs(),
+        "{:?} for {best}",
+        fit.log_probs
+    );
+    let got = [fit.params.arrays()[0].values()[0], fit.params.arrays()[1].values()[0]];
+    // Flat to the square root of the objective's rounding.
+    assert!(
+        (got[0] - low).abs() < 1e-5 && (got[1] / variance - 1.0).abs() < 1e-5,
+        "{got:?} for {low}, {variance}"
+    );
+}
+
+/// Models with parameters of all kinds, and values for them.
+fn simulated() -> Vec<(StructuralTimeSeries, Vec<Array>)> {
+    let one = |x: f64| Array::new(&[], vec![x]);
+    let row = |x: &[f64]| Array::new(&[x.len()], x.to_vec());
+    let given = Initial::Given { mean: row(&[0.0]), cov: Array::new(&[1, 1], vec![1.0]) };
+    let timed = |block: BlockSpec| StructuralSpec {
+        input_dim: 1,
+        time: Time::Step { input: 0 },
+        ..StructuralSpec::new(vec![block.into()])
+    };
+    let matern = Matern { smoothness: Smoothness::FiveHalves };
+    let common = ComponentSpec::from(LocalLevel::default()).across(Across::Common).starting(given);
+    let noise = vec![0.5, 0.1, 0.0, 0.1, 0.4, -0.1, 0.0, -0.1, 0.6];
+    vec![
+        (
+            build(StructuralSpec::new(vec![Cycle::new(4.0, 30.0).into()])),
+            vec![one(11.0), one(0.95), one(40.0), one(100.0)],
+        ),
+        (
+            build(StructuralSpec {
+                irregular: Irregular::None,
+                ..StructuralSpec::new(vec![Arma { ar_order: 2, ma_order: 1 }.into()])
+            }),
+            vec![row(&[1.2, -0.5]), row(&[0.4]), one(1e-4)],
+        ),
+        (build(timed(matern.into())), vec![one(8.0), one(3.0), one(0.2)]),
+        (build(timed(OrnsteinUhlenbeck {}.into())), vec![one(0.1), one(3e6), one(1e5)]),
+        (
+            build(StructuralSpec {
+                emission_dim: 3,
+                irregular: Irregular::Correlated,
+                ..StructuralSpec::new(vec![common])
+            }),
+            vec![row(&[-0.6, 2.0]), one(0.3), Array::new(&[3, 3], noise)],
+        ),
+    ]
+}
+
+#[test]
+fn lbfgs_climbs_above_the_truth_from_its_own_start() {
+    let options = GaussianOptions::default();
+    for (model, truth) in simulated() {
+        let (num_steps, truth) = (400, Params::new(truth));
+        let inputs: Vec<f64> = (0..num_steps).map(|t| 0.5 + (t % 4) as f64 * 0.5).collect();
+        let timed = |rows: Vec<f64>| {
+            let data = Dataset::single(rows, model.emission_dim()).unwrap();
+            if model.input_dim() > 0 { data.with_inputs(inputs.clone(), 1).unwrap() } else { data }
+        };
+        let empty = timed(vec![0.0; num_steps * model.emission_dim()]);
+        let lowered = model.lower(&truth, &empty).unwrap();
+        let (_, rows) = lowered.sample(Seed(3), 0, num_steps, &[]).unwrap();
+        let data = timed(rows);
+        let at_truth = model.marginal_log_prob(&truth, &data, &options).unwrap()[0];
+        let (start, properties) = model.initialize(&data, None, &[]).unwrap();
+        let fit = QuasiNewton::default().fit(&model, &start, &properties, &data, &mut |_| true).unwrap();
+        let (best, num) = (*fit.log_probs.last().unwrap(), fit.log_probs.len());
+        // A parameter gains ½ in expectation.
+        let names = model.component_names();
+        assert!(best > at_truth && best < at_truth + 15.0, "{names:?}: {best} for {at_truth}");
+        assert!(fit.converged && num < 80, "{names:?}: {num} iterations");
+    }
 }

@@ -6,6 +6,7 @@ use statewise::model::structural::block::{
     Autoregressive, Cycle, LocalLevel, Matern, Regression, Smoothness, TrigonometricSeasonal,
 };
 use statewise::model::structural::{ComponentSpec, StructuralSpec, StructuralTimeSeries, Time};
+use statewise::output::ModelFile;
 use statewise::params::Array;
 
 use super::corpus::{self, build};
@@ -86,6 +87,12 @@ fn errors_name_what_does_not_fit() {
         ),
         (StructuralSpec { time: Time::Step { input: 1 }, ..one(level()) }, "time.input: found 1"),
     ];
+    let timed = StructuralSpec {
+        input_dim: 1,
+        time: Time::Step { input: 0 },
+        ..one(TrigonometricSeasonal::new(12.0, 6).into())
+    };
+    let cases = cases.into_iter().chain([(timed, "components[0].model.irregular: found false")]);
     for (spec, want) in cases {
         let error = StructuralTimeSeries::new(spec).unwrap_err().to_string();
         assert!(error.starts_with(want), "{error}; expected {want}");
@@ -151,4 +158,17 @@ fn starts_scale_with_the_data() {
             }
         }
     }
+}
+
+#[test]
+fn a_model_file_gives_the_model_back() {
+    for model in corpus::models() {
+        let mut file = ModelFile::structural("StructuralTimeSeries", &model, corpus::params(&model));
+        file.properties.0[0].trainable = false;
+        let again = ModelFile::from_json(&file.to_json().unwrap()).unwrap();
+        assert_eq!(again, file);
+        assert_eq!(again.build_structural().unwrap().schema(), model.schema());
+    }
+    let file = ModelFile::structural("S", &corpus::models()[0], corpus::params(&corpus::models()[0]));
+    assert!(file.build_hmm().unwrap_err().to_string().contains("S is a structural time series model"));
 }

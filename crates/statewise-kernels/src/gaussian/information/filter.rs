@@ -1,10 +1,10 @@
 //! The information filter.
 
-use super::super::square_root::kernels::{multiply, square};
-use super::super::square_root::steps::dot;
+use super::super::square_root::kernels::{dot, multiply, square};
 use super::super::system::length;
 use super::super::{GaussianError, Series};
-use super::steps::{HALF_LN_2PI, InformationWorkspace, Stepper, log_pivots};
+use super::roots::log_pivots;
+use super::steps::{HALF_LN_2PI, InformationWorkspace, Stepper};
 use super::system::InformationSystem;
 
 /// Where to write the natural parameters of p(z_t | ·) for all t; what is `None` is not computed.

@@ -5,7 +5,9 @@
 //! step are least squares by orthogonal triangularisation, and precisions of 1 beside 1e32 lose nothing.
 
 mod filter;
+mod inputs;
 mod moments;
+mod roots;
 mod smoother;
 mod steps;
 mod system;

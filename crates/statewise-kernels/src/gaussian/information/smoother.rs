@@ -1,9 +1,10 @@
 //! The information smoother.
 
-use super::super::square_root::steps::dot;
+use super::super::square_root::kernels::dot;
 use super::super::{GaussianError, Series};
 use super::filter::{InformationEstimates, InformationReport, forward};
-use super::steps::{InformationWorkspace, Stepper, lower, row_floors, solve_echelon_transposed};
+use super::roots::{lower, row_floors, solve_echelon_transposed};
+use super::steps::{InformationWorkspace, Stepper};
 use super::system::InformationSystem;
 use crate::linalg::{Stacked, triangularise};
 

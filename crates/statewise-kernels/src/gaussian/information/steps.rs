@@ -1,10 +1,11 @@
 //! Predict and update of a belief exp(c − |Nᵀ (z − m)|²/2).
 
-use super::super::square_root::kernels::multiply;
-use super::super::square_root::steps::{dot, transpose};
+use super::super::square_root::kernels::{dot, multiply, transpose};
 use super::super::{GaussianError, Noise, Series};
+use super::inputs::factor;
+use super::roots::{log_pivots, lower, row_floors, solve_echelon_transposed};
 use super::system::InformationSystem;
-use crate::linalg::{Stacked, semidefinite_cholesky, triangularise};
+use crate::linalg::{Stacked, triangularise};
 
 pub(super) const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;
 
@@ -25,18 +26,18 @@ pub struct InformationWorkspace {
 #[derive(Clone, Debug, Default)]
 pub(super) struct StepBuffers {
     /// G with Q⁻¹ = G Gᵀ, and log |G| − (rank/2) log 2π.
-    noise: Vec<f64>,
-    log_noise: f64,
+    pub(super) noise: Vec<f64>,
+    pub(super) log_noise: f64,
     /// Γ with R⁻¹ = Γ Γᵀ, of all entries and of the observed ones.
-    emission_noise: Vec<f64>,
-    observed_noise: Vec<f64>,
+    pub(super) emission_noise: Vec<f64>,
+    pub(super) observed_noise: Vec<f64>,
     /// A lower triangle before it is transposed; rows of the missing entries.
-    lower: Vec<f64>,
-    observed: Vec<usize>,
-    missing: Vec<usize>,
+    pub(super) lower: Vec<f64>,
+    pub(super) observed: Vec<usize>,
+    pub(super) missing: Vec<usize>,
     /// H of the observed entries, and y − d − H m.
-    emission: Vec<f64>,
-    residual: Vec<f64>,
+    pub(super) emission: Vec<f64>,
+    pub(super) residual: Vec<f64>,
     /// After a prediction L_J, shape \[2D, D\]; after an update the new root.
     pub(super) top: Vec<f64>,
     /// After a prediction K̄ and the root of the predicted precision, shape \[2D, D\].
@@ -181,147 +182,5 @@ impl<'a> Stepper<'a> {
         let gain = log_noise - 0.5 * unexplained;
         let sum = mean.iter().chain(&*root).map(|x| x * 0.0).sum::<f64>();
         if sum == 0.0 && gain.is_finite() { Ok(gain) } else { Err(GaussianError::NotFinite { t }) }
-    }
-
-    fn load_noise(&mut self, t: usize) -> Result<(), GaussianError> {
-        let d = self.system.state_dim;
-        let b = &mut *self.buffers;
-        let lower = &mut b.lower[..d * d];
-        factor("transition_precision", t, self.system.transition_precision.at(t), lower, d)?;
-        transpose(lower, d, &mut b.noise);
-        let (log_det, rank) = log_pivots(&b.noise, d);
-        b.log_noise = log_det - rank as f64 * HALF_LN_2PI;
-        Ok(())
-    }
-
-    fn load_emission_noise(&mut self, t: usize, precision: &[f64]) -> Result<(), GaussianError> {
-        let m = self.system.emission_dim;
-        let b = &mut *self.buffers;
-        let lower = &mut b.lower[..m * m];
-        factor("emission_precision", t, precision, lower, m)?;
-        transpose(lower, m, &mut b.emission_noise);
-        Ok(())
-    }
-
-    /// Gathers H, y − d − H m and Γ of the observed entries; answers log |Γ| − (rank/2) log 2π.
-    fn load_observed(&mut self, t: usize, mean: &[f64]) -> Result<f64, GaussianError> {
-        let (d, all) = (self.system.state_dim, self.system.emission_dim);
-        let y = &self.series.emissions[t * all..(t + 1) * all];
-        let emission = self.system.emission.at(t);
-        let b = &mut *self.buffers;
-        b.observed.clear();
-        b.missing.clear();
-        for (j, y) in y.iter().enumerate() {
-            if y.is_nan() {
-                b.missing.push(j);
-                continue;
-            }
-            let (i, h) = (b.observed.len(), &emission[j * d..(j + 1) * d]);
-            b.emission[i * d..(i + 1) * d].copy_from_slice(h);
-            let offset = self.series.emission_offset.map_or(0.0, |o| o.at(t)[j]);
-            b.residual[i] = y - offset - dot(h, mean);
-            b.observed.push(j);
-        }
-        match self.system.emission_precision {
-            Noise::Diagonal(precisions) => {
-                let m = b.observed.len();
-                let root = &mut b.observed_noise[..m * m];
-                root.fill(0.0);
-                for (i, j) in b.observed.iter().enumerate() {
-                    let precision = precisions.at(t)[*j];
-                    if !(precision >= 0.0 && precision.is_finite()) {
-                        let (argument, pivot) = ("emission_precision", precision);
-                        return Err(GaussianError::Indefinite { argument, t, pivot });
-                    }
-                    root[i * m + i] = precision.sqrt();
-                }
-            }
-            Noise::Full(precision) => {
-                if !precision.is_fixed() {
-                    self.load_emission_noise(t, precision.at(t))?;
-                }
-                self.marginalise_missing();
-            }
-        }
-        let b = &mut *self.buffers;
-        let m = b.observed.len();
-        let (log_det, rank) = log_pivots(&b.observed_noise[..m * m], m);
-        Ok(log_det - rank as f64 * HALF_LN_2PI)
-    }
-
-    /// The root of the observed entries' own precision, the Schur complement of the missing ones' block.
-    fn marginalise_missing(&mut self) {
-        let b = &mut *self.buffers;
-        let (m, gone) = (b.observed.len(), b.missing.len());
-        let all = m + gone;
-        if gone == 0 {
-            return b.observed_noise.copy_from_slice(&b.emission_noise);
-        }
-        let hidden = &mut b.lower[..all * gone];
-        let seen = &mut b.observed_noise[..all * m];
-        for (k, column) in b.emission_noise.chunks_exact(all).enumerate() {
-            b.missing.iter().enumerate().for_each(|(i, j)| hidden[k * gone + i] = column[*j]);
-            b.observed.iter().enumerate().for_each(|(i, j)| seen[k * m + i] = column[*j]);
-        }
-        let sizes = Stacked { top: gone, bottom: m, cols: all, band: all };
-        let rank = triangularise(sizes, hidden, seen, &[], &mut b.scratch);
-        seen.copy_within(rank * m.., 0);
-        let cols = all - rank;
-        let sizes = Stacked { top: m, bottom: 0, cols, band: cols };
-        triangularise(sizes, &mut seen[..cols * m], &mut [], &[], &mut b.scratch);
-    }
-}
-
-/// Makes a root by columns lower triangular, in place.
-pub(super) fn lower(root: &mut [f64], d: usize, cols: usize, floors: &mut [f64], scratch: &mut [f64]) {
-    row_floors(&root[..cols * d], d, floors);
-    let sizes = Stacked { top: d, bottom: 0, cols, band: cols };
-    triangularise(sizes, &mut root[..cols * d], &mut [], floors, scratch);
-}
-
-/// What rounding leaves of each row where reflections should leave zero.
-pub(super) fn row_floors(root: &[f64], d: usize, floors: &mut [f64]) {
-    floors.fill(0.0);
-    for column in root.chunks_exact(d) {
-        floors.iter_mut().zip(column).for_each(|(f, x)| *f += x * x);
-    }
-    let rounding = 4.0 * (root.len() / d) as f64 * f64::EPSILON;
-    floors.iter_mut().for_each(|f| *f = rounding * f.sqrt());
-}
-
-/// Σ log pivot and the number of pivots of a lower triangular root by columns, zero columns left out.
-pub(super) fn log_pivots(root: &[f64], n: usize) -> (f64, usize) {
-    let (mut sum, mut rank) = (0.0, 0);
-    for column in root.chunks_exact(n.max(1)) {
-        if let Some(pivot) = column.iter().find(|x| **x != 0.0) {
-            sum += pivot.ln();
-            rank += 1;
-        }
-    }
-    (sum, rank)
-}
-
-/// Solves Nᵀ x = z for N in echelon form by columns; x is zero where N has no pivot.
-pub(super) fn solve_echelon_transposed(root: &[f64], n: usize, z: &[f64], x: &mut [f64]) {
-    x.fill(0.0);
-    for (column, z) in root.chunks_exact(n).zip(z).rev() {
-        if let Some(row) = column.iter().position(|x| *x != 0.0) {
-            let known = dot(&column[row + 1..], &x[row + 1..]);
-            x[row] = (z - known) / column[row];
-        }
-    }
-}
-
-fn factor(
-    argument: &'static str,
-    t: usize,
-    precision: &[f64],
-    lower: &mut [f64],
-    n: usize,
-) -> Result<(), GaussianError> {
-    lower.copy_from_slice(precision);
-    match semidefinite_cholesky(lower, n) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(GaussianError::Indefinite { argument, t, pivot: error.pivot }),
     }
 }

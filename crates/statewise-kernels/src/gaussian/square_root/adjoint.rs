@@ -7,9 +7,11 @@ use super::super::gradient::SystemGradient;
 use super::super::system::length;
 use super::super::{GaussianError, Noise, Series, System};
 use super::filter::forward;
-use super::kernels::{multiply, multiply_columns, square};
+use super::kernels::{
+    dot, multiply, multiply_columns, solve_rows, solve_rows_transposed, square, transpose,
+};
 use super::outputs::{SquareRootFiltered, SquareRootReport};
-use super::steps::{StepBuffers, Stepper, dot, transpose};
+use super::steps::{StepBuffers, Stepper};
 use super::workspace::{BackwardBuffers, SquareRootWorkspace};
 use crate::linalg::{Stacked, triangularise};
 
@@ -294,30 +296,5 @@ impl<'a> Adjoint<'a> {
         let sizes = Stacked { top: d, bottom: 0, cols: d + rank, band: d + rank };
         triangularise(sizes, &mut self.stacked[..(d + rank) * d], &mut [], &[], &mut b.scratch);
         self.root.copy_from_slice(&self.stacked[..d * d]);
-    }
-}
-
-/// Overwrites B, shape \[n, q\], with L⁻¹ B; L by columns.
-fn solve_rows(l: &[f64], n: usize, b: &mut [f64], q: usize) {
-    for i in 0..n {
-        let (done, row) = b.split_at_mut(i * q);
-        let row = &mut row[..q];
-        for (j, done) in done.chunks_exact(q).enumerate() {
-            let x = l[j * n + i];
-            row.iter_mut().zip(done).for_each(|(r, d)| *r -= x * d);
-        }
-        row.iter_mut().for_each(|r| *r /= l[i * n + i]);
-    }
-}
-
-/// Overwrites B, shape \[n, q\], with L⁻ᵀ B; L by columns.
-fn solve_rows_transposed(l: &[f64], n: usize, b: &mut [f64], q: usize) {
-    for i in (0..n).rev() {
-        let (row, done) = b[i * q..].split_at_mut(q);
-        for (j, done) in done.chunks_exact(q).enumerate() {
-            let x = l[i * n + i + 1 + j];
-            row.iter_mut().zip(done).for_each(|(r, d)| *r -= x * d);
-        }
-        row.iter_mut().for_each(|r| *r /= l[i * n + i]);
     }
 }

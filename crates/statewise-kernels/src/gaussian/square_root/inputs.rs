@@ -1,7 +1,8 @@
 //! What a step reads of the system and the series, as the kernels want it.
 
 use super::super::{GaussianError, Noise};
-use super::steps::{Stepper, transpose};
+use super::kernels::transpose;
+use super::steps::Stepper;
 use crate::linalg::semidefinite_cholesky;
 
 impl Stepper<'_> {

@@ -165,3 +165,49 @@ fn multiply_columns_body<const ISA: u8>(c: &[f64], n: usize, d: &[f64], m: usize
         }
     }
 }
+
+/// Norms of the rows of a root by columns.
+pub(super) fn row_norms(root: &[f64], d: usize, norms: &mut [f64]) {
+    norms.fill(0.0);
+    for column in root.chunks_exact(d) {
+        norms.iter_mut().zip(column).for_each(|(n, x)| *n += x * x);
+    }
+    norms.iter_mut().for_each(|n| *n = n.sqrt());
+}
+
+/// Σ a_i b_i.
+pub(in super::super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Writes Aᵀ of a square matrix.
+pub(in super::super) fn transpose(a: &[f64], n: usize, out: &mut [f64]) {
+    for (i, row) in a.chunks_exact(n).enumerate() {
+        row.iter().enumerate().for_each(|(j, x)| out[j * n + i] = *x);
+    }
+}
+
+/// Overwrites B, shape \[n, q\], with L⁻¹ B; L by columns.
+pub(super) fn solve_rows(l: &[f64], n: usize, b: &mut [f64], q: usize) {
+    for i in 0..n {
+        let (done, row) = b.split_at_mut(i * q);
+        let row = &mut row[..q];
+        for (j, done) in done.chunks_exact(q).enumerate() {
+            let x = l[j * n + i];
+            row.iter_mut().zip(done).for_each(|(r, d)| *r -= x * d);
+        }
+        row.iter_mut().for_each(|r| *r /= l[i * n + i]);
+    }
+}
+
+/// Overwrites B, shape \[n, q\], with L⁻ᵀ B; L by columns.
+pub(super) fn solve_rows_transposed(l: &[f64], n: usize, b: &mut [f64], q: usize) {
+    for i in (0..n).rev() {
+        let (row, done) = b[i * q..].split_at_mut(q);
+        for (j, done) in done.chunks_exact(q).enumerate() {
+            let x = l[i * n + i + 1 + j];
+            row.iter_mut().zip(done).for_each(|(r, d)| *r -= x * d);
+        }
+        row.iter_mut().for_each(|r| *r /= l[i * n + i]);
+    }
+}

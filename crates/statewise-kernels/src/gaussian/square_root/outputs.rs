@@ -2,8 +2,7 @@
 
 use super::super::GaussianError;
 use super::super::system::length;
-use super::kernels::square;
-use super::steps::transpose;
+use super::kernels::{square, transpose};
 use crate::linalg::{Stacked, triangularise};
 
 /// Where to write the moments of p(z_t | ·) for all t; what is `None` is not computed.

@@ -3,7 +3,7 @@
 use super::super::system::length;
 use super::super::{GaussianError, Noise, Series, System};
 use super::inputs::factor;
-use super::kernels::{predict_root, update_root};
+use super::kernels::{dot, predict_root, row_norms, transpose, update_root};
 use crate::linalg::{Stacked, triangularise};
 
 const HALF_LN_2PI: f64 = 0.918_938_533_204_672_8;
@@ -306,27 +306,7 @@ fn rounding(cols: usize) -> f64 {
     4.0 * cols as f64 * f64::EPSILON
 }
 
-/// Norms of the rows of a root by columns.
-fn row_norms(root: &[f64], d: usize, norms: &mut [f64]) {
-    norms.fill(0.0);
-    for column in root.chunks_exact(d) {
-        norms.iter_mut().zip(column).for_each(|(n, x)| *n += x * x);
-    }
-    norms.iter_mut().for_each(|n| *n = n.sqrt());
-}
-
 fn finite(t: usize, mean: &[f64], root: &[f64]) -> Result<(), GaussianError> {
     let sum = mean.iter().chain(root).map(|x| x * 0.0).sum::<f64>();
     if sum == 0.0 { Ok(()) } else { Err(GaussianError::NotFinite { t }) }
-}
-
-pub(in super::super) fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// Writes Aᵀ of a square matrix.
-pub(in super::super) fn transpose(a: &[f64], n: usize, out: &mut [f64]) {
-    for (i, row) in a.chunks_exact(n).enumerate() {
-        row.iter().enumerate().for_each(|(j, x)| out[j * n + i] = *x);
-    }
 }

@@ -2,9 +2,9 @@
 
 use super::super::{GaussianError, Series, System};
 use super::filter::forward;
-use super::kernels::multiply;
+use super::kernels::{dot, multiply, transpose};
 use super::outputs::{Estimates, SquareRootFiltered, SquareRootReport};
-use super::steps::{Stepper, dot, transpose};
+use super::steps::Stepper;
 use super::workspace::{SquareRootWorkspace, TwoFilterBuffers};
 use crate::linalg::{Stacked, triangularise};
 

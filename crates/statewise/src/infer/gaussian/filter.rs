@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use statewise_kernels::gaussian::{
-    Gains, LANES, LaneSlices, MeanRows, MeanState, Series, advance_mean_lanes, advance_means,
+    DiffuseGains, Gains, LANES, LaneSlices, MeanRows, MeanState, Series, advance_mean_lanes, advance_means,
 };
 
+use super::covariances::{diffuse_phase, write_limit};
 use super::plan::{Group, Moments, Plan};
-use super::{Buffers, GaussianOptions, LotBuffers};
+use super::{Buffers, Form, GaussianOptions, LotBuffers};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::infer::split_optional;
@@ -117,13 +118,35 @@ impl LgssmParams {
         let mut buffers = Loan::<Buffers>::take();
         let Buffers { riccati, gains, .. } = &mut *buffers;
         let system = self.system();
-        let size = system.state_dim * system.state_dim;
-        riccati.start(&system, system.initial_cov, options.steady_state);
-        let chunk = if group.sequences.len() == 1 { CHUNK } else { group.num_steps };
+        let (size, num_steps) = (system.state_dim * system.state_dim, group.num_steps);
+        let first = group.sequences[0];
+        let emissions = data.sequence(first).emissions;
         let mut lots = lots(group, filtered_means, predicted_means, system.initial_mean);
-        for start in (0..group.num_steps).step_by(chunk) {
-            let steps = start..group.num_steps.min(start + chunk);
-            let first = group.sequences[0];
+        let phase = diffuse_phase(&system, emissions).map_err(Error::in_series(first))?;
+        let start = phase.as_ref().map_or(0, DiffuseGains::num_steps);
+        if let Some(phase) = &phase {
+            for t in 0..start {
+                let block = t * size..(t + 1) * size;
+                for (out, finite, diffuse) in [
+                    (&mut *filtered_covs, phase.filtered_cov(t), phase.filtered_diffuse(t)),
+                    (&mut *predicted_covs, phase.predicted_cov(t), phase.predicted_diffuse(t)),
+                ] {
+                    if !out.is_empty() {
+                        write_limit(finite, diffuse, &mut out[block.clone()]);
+                    }
+                }
+            }
+            lots.iter_mut().try_for_each(|lot| self.start_lot(data, phase, lot))?;
+        }
+        let cov = phase.as_ref().and_then(DiffuseGains::predicted_cov_after).unwrap_or(system.initial_cov);
+        riccati.start(&system, cov, options.steady_state);
+        let chunk = if group.sequences.len() == 1 { CHUNK } else { num_steps };
+        let mut by_roots = options.form == Form::SquareRoot;
+        for start in (start..num_steps).step_by(chunk) {
+            if by_roots {
+                break;
+            }
+            let steps = start..num_steps.min(start + chunk);
             let rows = data.sequence(first).emission_rows(steps.clone());
             riccati.advance(&system, rows, steps.clone(), gains).map_err(Error::in_series(first))?;
             write_covs(gains, &steps, size, filtered_covs, predicted_covs);
@@ -131,8 +154,36 @@ impl LgssmParams {
             lots = threads::map(lots, |lot| self.filter_lot(data, gains, &steps, lot))
                 .into_iter()
                 .collect::<Result<_>>()?;
+            by_roots = options.form == Form::Auto && riccati.report().ill_conditioned.is_some();
+        }
+        if by_roots && phase.is_none() {
+            let (mut filtered, mut predicted) = (Vec::new(), Vec::new());
+            for lot in lots {
+                filtered.extend(lot.filtered);
+                predicted.extend(lot.predicted);
+            }
+            let means = [filtered.into_iter(), predicted.into_iter()];
+            return self.filter_by_roots(data, group, means, [filtered_covs, predicted_covs]);
         }
         Ok(lots.iter().flat_map(|lot| lot.states.iter().map(MeanState::marginal_loglik)).collect())
+    }
+
+    /// The means of one lot while the state is diffuse.
+    fn start_lot(&self, data: &Dataset<'_>, phase: &DiffuseGains, lot: &mut Lot<'_>) -> Result<()> {
+        let (system, d) = (self.system(), self.state_dim());
+        let steps = 0..phase.num_steps();
+        let mut filtered = lot.filtered.iter_mut();
+        let mut predicted = lot.predicted.iter_mut();
+        for (&n, state) in lot.sequences.iter().zip(&mut lot.states) {
+            let offsets = self.offsets(data.sequence(n));
+            let rows = MeanRows {
+                predicted: rows_of(predicted.next(), &steps, d),
+                filtered: rows_of(filtered.next(), &steps, d),
+                innovations: &mut [],
+            };
+            *state = phase.advance_means(&system, &offsets.series(), rows).map_err(Error::in_series(n))?;
+        }
+        Ok(())
     }
 
     /// The means of one lot over `steps`.

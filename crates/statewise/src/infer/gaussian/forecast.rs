@@ -1,7 +1,8 @@
 //! Forecasting: states and emissions after the last observation.
 
-use statewise_kernels::gaussian::{MeanRows, MeanState, Series, advance_means};
+use statewise_kernels::gaussian::{DiffuseGains, MeanRows, MeanState, Series, advance_means};
 
+use super::covariances::diffuse_phase;
 use super::plan::Plan;
 use super::predictive::add_emission_cov;
 use super::{Buffers, GaussianOptions, LotBuffers};
@@ -63,9 +64,15 @@ impl LgssmParams {
             let (d, m) = (system.state_dim, system.emission_dim);
             let first = group.sequences[0];
             let future = vec![f64::NAN; horizon * m];
-            riccati.start(&system, system.initial_cov, options.steady_state);
+            let seen = data.sequence(first).emissions;
+            let phase = diffuse_phase(&system, seen).map_err(Error::in_series(first))?;
+            let start = phase.as_ref().map_or(0, DiffuseGains::num_steps);
+            let phase = phase.as_ref();
+            phase.map_or(Ok(()), DiffuseGains::identified).map_err(Error::in_series(first))?;
+            let cov = phase.and_then(DiffuseGains::predicted_cov_after).unwrap_or(system.initial_cov);
+            riccati.start(&system, cov, options.steady_state);
             riccati
-                .advance(&system, data.sequence(first).emissions, 0..past, gains)
+                .advance(&system, &seen[start * m..], start..past, gains)
                 .and_then(|()| riccati.advance(&system, &future, past..past + horizon, ahead))
                 .map_err(Error::in_series(first))?;
             let (gains, ahead) = (&*gains, &*ahead);
@@ -76,16 +83,21 @@ impl LgssmParams {
                 let inputs = [sequence.inputs, &future_inputs[n * block..(n + 1) * block]].concat();
                 let offsets = self.offsets(Sequence { emissions: &emissions, inputs: &inputs, ..sequence });
                 let series = offsets.series();
-                let mut state = MeanState::start(system.initial_mean);
                 let mut forecast = GaussianForecast {
                     state_means: vec![0.0; horizon * d],
                     state_covs: Vec::with_capacity(horizon * d * d),
                     emission_means: vec![0.0; horizon * m],
                     emission_covs: vec![0.0; horizon * m * m],
                 };
-                let seen = Series { emissions: sequence.emissions, ..series };
+                let mut state = match phase {
+                    Some(phase) => phase
+                        .advance_means(&system, &series, MeanRows::default())
+                        .map_err(Error::in_series(n))?,
+                    None => MeanState::start(system.initial_mean),
+                };
+                let seen = Series { emissions: &sequence.emissions[start * m..], ..series };
                 let rows = MeanRows::default();
-                advance_means(&system, &seen, 0..past, gains, &mut state, rows, &mut buffers.means)
+                advance_means(&system, &seen, start..past, gains, &mut state, rows, &mut buffers.means)
                     .and_then(|()| {
                         let unseen = Series { emissions: &future, ..series };
                         let rows = MeanRows {

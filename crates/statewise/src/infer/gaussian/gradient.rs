@@ -1,7 +1,5 @@
 //! The gradient of log p(y) with respect to every array, the emissions and the inputs.
 
-use statewise_kernels::gaussian::SystemGradient;
-
 use super::GaussianOptions;
 use super::smooth::{SmoothedLot, Wanted};
 use crate::data::Dataset;
@@ -54,14 +52,10 @@ struct Part {
 impl Part {
     fn of(lgssm: &LgssmParams, data: &Dataset<'_>, lot: &SmoothedLot<'_>) -> Self {
         let (system, mut params) = (lgssm.system(), zeros_like(lgssm));
-        let mut shared = SystemGradient::zeros(&system);
-        let weight = lot.sequences.iter().map(|n| data.weight(*n)).sum();
-        let offsets = lgssm.offsets(data.sequence(lot.sequences[0]));
-        shared.add_covariances(&system, &offsets.series(), lot.gains, lot.smoothing, weight);
+        let shared = lot.gradient(lgssm, data);
         let mut sequences = Vec::with_capacity(lot.sequences.len());
         for (i, &n) in lot.sequences.iter().enumerate() {
             let (adjoints, weight) = (lot.adjoints(i), data.weight(n));
-            shared.add_means(&system, adjoints, weight);
             let sequence = data.sequence(n);
             let mut inputs = vec![0.0; sequence.inputs.len()];
             let (d, m) = (system.state_dim, system.emission_dim);

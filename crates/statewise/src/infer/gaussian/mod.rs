@@ -5,6 +5,7 @@
 //!
 //! [`LgssmParams`]: crate::model::linear_gaussian::LgssmParams
 
+mod covariances;
 mod filter;
 mod forecast;
 mod gradient;
@@ -12,6 +13,7 @@ mod plan;
 mod predictive;
 mod sample;
 mod smooth;
+mod square_root;
 mod stream;
 mod stream_replay;
 mod stream_state;
@@ -27,11 +29,30 @@ pub(crate) use smooth::{SmoothedLot, Wanted};
 pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition, Innovation};
 pub use stream_state::GaussianFilterState;
 
-use statewise_kernels::gaussian::{Gains, LaneScratch, MeanScratch, Riccati, Smoothing};
+use serde::{Deserialize, Serialize};
+use statewise_kernels::gaussian::{
+    Gains, LaneScratch, MeanScratch, Riccati, Smoothing, SquareRootWorkspace,
+};
+
+/// What the engines carry from step to step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// Covariances, and their square roots for sequences where rounding would take more than a few digits.
+    #[default]
+    Auto,
+    /// Covariances, whatever the conditioning.
+    Covariance,
+    /// Square roots of covariances, which stay definite whatever the conditioning. A diffuse start goes by
+    /// covariances all the same.
+    SquareRoot,
+}
 
 /// How the engines work; results differ by rounding only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GaussianOptions {
+    /// What is carried from step to step.
+    pub form: Form,
     /// Whether a covariance recursion that has settled to rounding is not repeated.
     pub steady_state: bool,
     /// Whether sequences that miss the same entries share covariances.
@@ -40,7 +61,7 @@ pub struct GaussianOptions {
 
 impl Default for GaussianOptions {
     fn default() -> Self {
-        GaussianOptions { steady_state: true, share: true }
+        GaussianOptions { form: Form::Auto, steady_state: true, share: true }
     }
 }
 
@@ -62,5 +83,12 @@ pub(crate) struct LotBuffers {
     scratch: Vec<f64>,
     filtered: Vec<f64>,
     innovations: Vec<f64>,
+    adjoints: Vec<f64>,
     lot: Vec<f64>,
+}
+
+/// What a thread keeps between calls: the workspace of the square-root engines.
+#[derive(Debug, Default)]
+pub(crate) struct RootBuffers {
+    roots: SquareRootWorkspace,
 }

@@ -81,8 +81,9 @@ impl LgssmParams {
         let d = system.state_dim;
         let parts = threads::map(plan.groups().iter().collect(), |group| {
             let mut buffers = Loan::<Buffers>::take();
-            let wanted = super::smooth::Wanted::default();
-            let (gains, _) = self.covariances(data, group.sequences[0], options, wanted, &mut buffers)?;
+            let first = group.sequences[0];
+            let covs = self.covariances(data, first, options, false, &mut buffers)?;
+            covs.identified().map_err(Error::in_series(first))?;
             let jobs: Vec<(usize, std::ops::Range<usize>)> = group
                 .sequences
                 .iter()
@@ -106,15 +107,9 @@ impl LgssmParams {
                     emissions.iter_mut().zip(sequence.emissions).for_each(|(x, y)| *x = y - *x);
                     let offsets = self.offsets(Sequence { emissions: &emissions, ..sequence });
                     let difference = &offsets.series();
-                    self.smooth_series(
-                        difference,
-                        gains,
-                        &mut filtered,
-                        path,
-                        [&mut [], &mut []],
-                        &mut buffers,
-                    )
-                    .map_err(Error::in_series(n))?;
+                    let outputs: [&mut [f64]; 3] = [path, &mut [], &mut []];
+                    covs.smooth_series(&system, difference, &mut filtered, outputs, &mut buffers)
+                        .map_err(Error::in_series(n))?;
                     path.iter_mut().zip(&states).for_each(|(x, z)| *x += z);
                 }
                 Ok((n, draws, out))

@@ -1,12 +1,12 @@
 //! Smoothing: what is known of each state from all observations.
 
 use statewise_kernels::gaussian::{
-    Adjoints, Gains, GaussianError, LANES, LaneSlices, MeanRows, MeanState, Series, SmoothedRows,
-    Smoothing, advance_mean_lanes, advance_means, smooth_mean_lanes, smooth_means,
+    Adjoints, LANES, LaneSlices, MeanState, Series, SystemGradient, advance_mean_lanes, smooth_mean_lanes,
 };
 
+use super::covariances::GroupCovariances;
 use super::filter::{LOT, deal, gather};
-use super::plan::{Covariances, Moments, Plan};
+use super::plan::{Covariances, Group, Moments, Plan};
 use super::{Buffers, GaussianOptions, LotBuffers};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -97,14 +97,21 @@ impl LgssmParams {
         let parts = threads::map(tasks, |(group, filtered, smoothed, covs)| {
             let [filtered_covs, smoothed_covs, lag_one_covs] = covs;
             let mut buffers = Loan::<Buffers>::take();
-            let wanted = Wanted { lag_one: !lag_one_covs.is_empty(), adjoints: false };
-            let (gains, smoothing) =
-                self.covariances(data, group.sequences[0], options, wanted, &mut buffers)?;
+            let first = group.sequences[0];
+            let covs = self.covariances(data, first, options, !lag_one_covs.is_empty(), &mut buffers)?;
+            if covs.wants_roots() {
+                let rows = LotRows { filtered, smoothed, ..LotRows::default() };
+                let blocks = [filtered_covs, smoothed_covs, lag_one_covs];
+                return self.smooth_by_roots(data, &group.sequences, rows, blocks);
+            }
+            covs.identified().map_err(Error::in_series(first))?;
             for t in 0..group.num_steps {
                 let block = t * size..(t + 1) * size;
-                write(filtered_covs, &block, || gains.filtered_cov(t));
-                write(smoothed_covs, &block, || smoothing.cov(t));
-                write(lag_one_covs, &block, || smoothing.lag_one_cov(t));
+                if !filtered_covs.is_empty() {
+                    covs.write_filtered_cov(t, &mut filtered_covs[block.clone()]);
+                }
+                write(smoothed_covs, &block, || covs.cov(t));
+                write(lag_one_covs, &block, || covs.lag_one_cov(t));
             }
             let mut filtered = filtered.into_iter();
             let mut smoothed = smoothed.into_iter();
@@ -118,38 +125,33 @@ impl LgssmParams {
                 })
                 .collect();
             let parts = threads::map(lots, |(lot, rows)| {
-                self.smooth_lot(data, lot, gains, rows, &mut Loan::<LotBuffers>::take())
+                self.smooth_lot(data, lot, &covs, rows, &mut Loan::<LotBuffers>::take())
             });
             parts.into_iter().collect::<Result<Vec<_>>>().map(|parts| parts.concat())
         });
         gather(plan, data.num_sequences(), parts)
     }
 
-    /// Gains and smoothed covariances of the group of sequence n.
+    /// Covariances of the group of sequence n.
     pub(super) fn covariances<'b>(
         &self,
         data: &Dataset<'_>,
         n: usize,
         options: &GaussianOptions,
-        wanted: Wanted,
+        lag_one: bool,
         buffers: &'b mut Buffers,
-    ) -> Result<(&'b Gains, &'b Smoothing)> {
-        let Buffers { riccati, gains, smoothing, .. } = buffers;
-        let (system, sequence) = (self.system(), data.sequence(n));
-        riccati.start(&system, system.initial_cov, options.steady_state);
-        riccati
-            .advance(&system, sequence.emissions, 0..sequence.num_steps(), gains)
-            .map_err(Error::in_series(n))?;
-        smoothing.compute(&system, gains, wanted.lag_one);
-        Ok((gains, smoothing))
+    ) -> Result<GroupCovariances<'b>> {
+        let emissions = data.sequence(n).emissions;
+        GroupCovariances::compute(&self.system(), emissions, options, lag_one, buffers)
+            .map_err(Error::in_series(n))
     }
 
-    /// Both passes over the data of sequences that share gains; answers log p(y_{1:T}) of each.
+    /// Both passes over the data of sequences that share covariances; answers log p(y_{1:T}) of each.
     fn smooth_lot(
         &self,
         data: &Dataset<'_>,
         lot: &[usize],
-        gains: &Gains,
+        covs: &GroupCovariances<'_>,
         rows: LotRows<'_>,
         buffers: &mut LotBuffers,
     ) -> Result<Vec<f64>> {
@@ -163,7 +165,9 @@ impl LgssmParams {
             });
             let offsets: Vec<_> = sequences.iter().map(|n| self.offsets(data.sequence(*n))).collect();
             let series: Vec<Series<'_>> = offsets.iter().map(Offsets::series).collect();
-            if let Ok(series) = <&[Series<'_>; LANES]>::try_from(&series[..]) {
+            if let (Some(gains), Ok(series)) =
+                (covs.ordinary(), <&[Series<'_>; LANES]>::try_from(&series[..]))
+            {
                 let [filtered, smoothed, states, emissions] = &mut rows;
                 let mut beliefs = vec![MeanState::start(system.initial_mean); LANES];
                 let (steps, lanes) = (0..gains.num_steps(), &mut buffers.lanes);
@@ -179,40 +183,18 @@ impl LgssmParams {
                     rows.each_mut().map(|kind| std::mem::take(&mut kind[i]));
                 let mut own = std::mem::take(&mut buffers.filtered);
                 let filtered = if filtered.is_empty() {
-                    own.resize(gains.num_steps() * system.state_dim, 0.0);
+                    own.resize(series[i].num_steps(&system) * system.state_dim, 0.0);
                     &mut own[..]
                 } else {
                     filtered
                 };
-                let loglik =
-                    self.smooth_series(&series[i], gains, filtered, smoothed, [states, emissions], buffers);
+                let outputs = [smoothed, states, emissions];
+                let loglik = covs.smooth_series(&system, &series[i], filtered, outputs, buffers);
                 buffers.filtered = own;
                 logliks.push(loglik.map_err(Error::in_series(n))?);
             }
         }
         Ok(logliks)
-    }
-
-    /// Both passes over the data of one series; answers log p(y_{1:T}).
-    pub(super) fn smooth_series(
-        &self,
-        series: &Series<'_>,
-        gains: &Gains,
-        filtered: &mut [f64],
-        smoothed: &mut [f64],
-        [state_adjoints, emission_adjoints]: [&mut [f64]; 2],
-        buffers: &mut LotBuffers,
-    ) -> std::result::Result<f64, GaussianError> {
-        let LotBuffers { means, scratch, innovations, .. } = buffers;
-        let system = self.system();
-        let mut state = MeanState::start(system.initial_mean);
-        innovations.resize(series.emissions.len(), 0.0);
-        let steps = 0..gains.num_steps();
-        let rows = MeanRows { predicted: &mut [], filtered: &mut *filtered, innovations };
-        advance_means(&system, series, steps, gains, &mut state, rows, means)?;
-        let rows = SmoothedRows { filtered, innovations, smoothed, state_adjoints, emission_adjoints };
-        smooth_means(&system, gains, rows, scratch);
-        Ok(state.marginal_loglik())
     }
 
     /// Smooths all sequences and hands them over, lot by lot, without keeping them: the ground of
@@ -231,30 +213,38 @@ impl LgssmParams {
         let (d, m) = (self.state_dim(), self.emission_dim());
         let parts = threads::map(plan.groups().iter().collect(), |group| {
             let mut buffers = Loan::<Buffers>::take();
-            let (gains, smoothing) =
-                self.covariances(data, group.sequences[0], options, wanted, &mut buffers)?;
+            let covs = self.covariances(data, group.sequences[0], options, wanted.lag_one, &mut buffers)?;
+            let roots = if covs.wants_roots() { Some(self.root_covs(data, group)?) } else { None };
             let parts = threads::map(group.sequences.chunks(LOT).collect(), |lot: &[usize]| {
                 let mut buffers = Loan::<LotBuffers>::take();
-                let rows = lot.len() * group.num_steps;
+                let (steps, rows) = (group.num_steps, lot.len() * group.num_steps);
                 let mut own = std::mem::take(&mut buffers.lot);
                 let adjoint_rows = if wanted.adjoints { rows } else { 0 };
                 own.resize(rows * d + adjoint_rows * (d + m), 0.0);
                 let (smoothed, rest) = own.split_at_mut(rows * d);
                 let (states, emissions) = rest.split_at_mut(adjoint_rows * d);
-                let steps = group.num_steps;
                 let slices = LotRows {
                     filtered: Vec::new(),
                     smoothed: smoothed.chunks_exact_mut(steps * d).collect(),
                     states: states.chunks_exact_mut(steps * d).collect(),
                     emissions: emissions.chunks_exact_mut(steps * m).collect(),
                 };
-                let logliks = self.smooth_lot(data, lot, gains, slices, &mut buffers)?;
+                let mut gradient = None;
+                let logliks = match &roots {
+                    None => self.smooth_lot(data, lot, &covs, slices, &mut buffers)?,
+                    Some(_) if wanted.adjoints => {
+                        let gradient = gradient.insert(SystemGradient::zeros(&self.system()));
+                        self.gradient_by_roots(data, lot, slices, gradient)?
+                    }
+                    Some(_) => self.smooth_by_roots(data, lot, slices, [&mut [], &mut [], &mut []])?,
+                };
                 let answer = work(&SmoothedLot {
                     sequences: lot,
                     num_steps: group.num_steps,
                     marginal_loglik: &logliks,
-                    gains,
-                    smoothing,
+                    covs: &covs,
+                    roots: roots.as_ref(),
+                    gradient,
                     smoothed,
                     state_adjoints: states,
                     emission_adjoints: emissions,
@@ -266,15 +256,30 @@ impl LgssmParams {
         });
         Ok(parts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
+
+    /// Smoothed and lag-one covariances of a group by square roots, \[T, D, D\] each.
+    fn root_covs(&self, data: &Dataset<'_>, group: &Group) -> Result<RootCovs> {
+        let len = group.num_steps * self.state_dim() * self.state_dim();
+        let (mut smoothed, mut lag_one) = (vec![0.0; len], vec![0.0; len]);
+        let blocks = [&mut [][..], &mut smoothed, &mut lag_one];
+        self.smooth_by_roots(data, &group.sequences[..1], LotRows::default(), blocks)?;
+        Ok(RootCovs { smoothed, lag_one })
+    }
+}
+
+/// Covariances by square roots, \[T, D, D\] each.
+struct RootCovs {
+    smoothed: Vec<f64>,
+    lag_one: Vec<f64>,
 }
 
 /// Rows of the sequences of a lot; kinds that nobody asked for are empty.
 #[derive(Default)]
-struct LotRows<'a> {
-    filtered: Vec<&'a mut [f64]>,
-    smoothed: Vec<&'a mut [f64]>,
-    states: Vec<&'a mut [f64]>,
-    emissions: Vec<&'a mut [f64]>,
+pub(super) struct LotRows<'a> {
+    pub(super) filtered: Vec<&'a mut [f64]>,
+    pub(super) smoothed: Vec<&'a mut [f64]>,
+    pub(super) states: Vec<&'a mut [f64]>,
+    pub(super) emissions: Vec<&'a mut [f64]>,
 }
 
 /// What a caller of [`LgssmParams::map_smoothed`] reads.
@@ -294,10 +299,10 @@ pub(crate) struct SmoothedLot<'a> {
     pub(crate) num_steps: usize,
     /// log p(y_{1:T}) of each.
     pub(crate) marginal_loglik: &'a [f64],
-    /// Filtered and predicted covariances.
-    pub(crate) gains: &'a Gains,
-    /// Smoothed covariances.
-    pub(crate) smoothing: &'a Smoothing,
+    covs: &'a GroupCovariances<'a>,
+    roots: Option<&'a RootCovs>,
+    /// Of the lot, where it went by square roots.
+    gradient: Option<SystemGradient>,
     smoothed: &'a [f64],
     state_adjoints: &'a [f64],
     emission_adjoints: &'a [f64],
@@ -309,6 +314,22 @@ impl SmoothedLot<'_> {
         self.block(self.smoothed, i)
     }
 
+    /// Cov(z_t | y_{1:T}), \[D, D\], of every sequence of the lot.
+    pub(crate) fn cov(&self, t: usize) -> &[f64] {
+        match self.roots {
+            None => self.covs.cov(t),
+            Some(roots) => block_of(&roots.smoothed, self.num_steps, t),
+        }
+    }
+
+    /// Cov(z_t, z_{t+1} | y_{1:T}), \[D, D\], rows are z_t; not for the last step.
+    pub(crate) fn lag_one_cov(&self, t: usize) -> &[f64] {
+        match self.roots {
+            None => self.covs.lag_one_cov(t),
+            Some(roots) => block_of(&roots.lag_one, self.num_steps, t),
+        }
+    }
+
     /// What the backward pass answered for the i-th sequence.
     pub(crate) fn adjoints(&self, i: usize) -> Adjoints<'_> {
         Adjoints {
@@ -318,10 +339,32 @@ impl SmoothedLot<'_> {
         }
     }
 
+    /// The gradient of Σ_n weight_n log p(y_n) over the lot with respect to what its sequences share.
+    pub(crate) fn gradient(&self, lgssm: &LgssmParams, data: &Dataset<'_>) -> SystemGradient {
+        if let Some(gradient) = &self.gradient {
+            return gradient.clone();
+        }
+        let system = lgssm.system();
+        let mut gradient = SystemGradient::zeros(&system);
+        let weights = self.sequences.iter().map(|n| data.weight(*n));
+        let series = Series::new(data.sequence(self.sequences[0]).emissions);
+        self.covs.add_to_gradient(&system, &series, weights.clone().sum(), &mut gradient);
+        for (i, weight) in weights.enumerate() {
+            gradient.add_means(&system, self.adjoints(i), weight);
+        }
+        gradient
+    }
+
     fn block<'b>(&self, rows: &'b [f64], i: usize) -> &'b [f64] {
         let len = rows.len() / self.sequences.len();
         &rows[i * len..(i + 1) * len]
     }
+}
+
+/// Step t of covariances of `num_steps`.
+fn block_of(covs: &[f64], num_steps: usize, t: usize) -> &[f64] {
+    let len = covs.len() / num_steps;
+    &covs[t * len..(t + 1) * len]
 }
 
 fn write<'v>(out: &mut [f64], block: &std::ops::Range<usize>, values: impl FnOnce() -> &'v [f64]) {

@@ -31,7 +31,7 @@ impl CovarianceForm {
     }
 
     /// The array of a diagonal matrix.
-    pub(super) fn from_diagonal(self, diagonal: &[f64]) -> Vec<f64> {
+    pub(super) fn array_of_diagonal(self, diagonal: &[f64]) -> Vec<f64> {
         let n = diagonal.len();
         match self {
             CovarianceForm::Full => {
@@ -45,10 +45,10 @@ impl CovarianceForm {
     }
 
     /// The array nearest to a full matrix, shape \[N, N\].
-    pub(super) fn from_full(self, full: &[f64], n: usize) -> Vec<f64> {
+    pub(super) fn array_of_full(self, full: &[f64], n: usize) -> Vec<f64> {
         match self {
             CovarianceForm::Full => full.to_vec(),
-            _ => self.from_diagonal(&(0..n).map(|i| full[i * n + i]).collect::<Vec<f64>>()),
+            _ => self.array_of_diagonal(&(0..n).map(|i| full[i * n + i]).collect::<Vec<f64>>()),
         }
     }
 
@@ -62,10 +62,10 @@ impl CovarianceForm {
     }
 
     /// The matrix of an array of this form, shape \[N, N\].
-    pub(super) fn to_full(self, values: &[f64], n: usize) -> Vec<f64> {
+    pub(super) fn matrix_of(self, values: &[f64], n: usize) -> Vec<f64> {
         match self {
             CovarianceForm::Full => values.to_vec(),
-            _ => CovarianceForm::Full.from_diagonal(&self.variances(values, n)),
+            _ => CovarianceForm::Full.array_of_diagonal(&self.variances(values, n)),
         }
     }
 

@@ -7,8 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma, StandardNormal};
 use statewise_kernels::linalg::cholesky;
 
-use super::conjugate::InverseWishart;
 use super::covariance::CovarianceForm;
+use super::inverse_wishart::InverseWishart;
 use super::least_squares::{Grouped, Movement, Semidefinite, increment};
 use super::matrix::product;
 use super::regression::{Regression, Sums};
@@ -75,7 +75,7 @@ impl Regression {
         rng: &mut ChaCha8Rng,
     ) -> Result<Vec<f64>> {
         let (n, p) = (self.outputs, self.regressors());
-        let mut chol = self.form.to_full(params[self.cov].values(), n);
+        let mut chol = self.form.matrix_of(params[self.cov].values(), n);
         cholesky(&mut chol, n).map_err(|e| self.singular(e))?;
         let solver = Semidefinite::new(sums.xx.clone(), p);
         let mut z: Vec<f64> = (0..n * p).map(|_| StandardNormal.sample(rng)).collect();

@@ -6,14 +6,13 @@
 use std::ops::Range;
 
 use rand_chacha::ChaCha8Rng;
-use statewise_kernels::gaussian::Smoothing;
 
 use super::matrix::{add_block, product, product_transposed, transpose};
 use super::missing_entries::MissingEntries;
 use super::ssm::LinearGaussianSsm;
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
-use crate::infer::gaussian::{GaussianOptions, Wanted};
+use crate::infer::gaussian::{GaussianOptions, SmoothedLot, Wanted};
 use crate::learn::Statistics;
 use crate::params::Params;
 
@@ -35,7 +34,7 @@ pub(super) fn e_step(model: &LinearGaussianSsm, params: &Params, data: &Dataset<
             total.num_steps += weight * lot.num_steps as f64;
             weights += weight;
         }
-        accumulator.add_covs(&data.sequence(lot.sequences[0]), lot.smoothing, weights);
+        accumulator.add_covs(&data.sequence(lot.sequences[0]), lot, weights);
         accumulator.total
     })?;
     let mut total = Statistics::zeros(model.num_stats());
@@ -55,7 +54,7 @@ impl EmissionNoise {
         let cov = params.arrays()[emissions.cov].values();
         EmissionNoise {
             weights: emissions.weights(params.arrays()),
-            cov: emissions.form.to_full(cov, emissions.outputs),
+            cov: emissions.form.matrix_of(cov, emissions.outputs),
         }
     }
 }
@@ -129,32 +128,32 @@ impl<'a> Accumulator<'a> {
     }
 
     /// Adds what the uncertainty of the states adds, of series whose weights sum to `weight`.
-    fn add_covs(&mut self, sequence: &Sequence<'_>, smoothing: &Smoothing, weight: f64) {
+    fn add_covs(&mut self, sequence: &Sequence<'_>, covs: &SmoothedLot<'_>, weight: f64) {
         let model = self.model;
         let d = model.spec().state_dim;
         let steps = sequence.num_steps();
         let stats = &mut self.total.values;
         let p = model.dynamics.regressors();
-        model.initial.add_cov_of_outputs(&mut model.initial.sums_mut(stats), smoothing.cov(0), weight);
+        model.initial.add_cov_of_outputs(&mut model.initial.sums_mut(stats), covs.cov(0), weight);
         let mut sums = model.dynamics.sums_mut(stats);
-        for run in runs(0..steps.saturating_sub(1), |t| smoothing.cov(t)) {
-            add_block(sums.xx, p, (0, 0), smoothing.cov(run.start), d, weight * run.len() as f64);
+        for run in runs(0..steps.saturating_sub(1), |t| covs.cov(t)) {
+            add_block(sums.xx, p, (0, 0), covs.cov(run.start), d, weight * run.len() as f64);
         }
-        for run in runs(1..steps, |t| smoothing.cov(t)) {
+        for run in runs(1..steps, |t| covs.cov(t)) {
             let weight = weight * run.len() as f64;
-            model.dynamics.add_cov_of_outputs(&mut sums, smoothing.cov(run.start), weight);
+            model.dynamics.add_cov_of_outputs(&mut sums, covs.cov(run.start), weight);
         }
-        for run in runs(0..steps.saturating_sub(1), |t| smoothing.lag_one_cov(t)) {
-            let lag = transpose(smoothing.lag_one_cov(run.start), d, d);
+        for run in runs(0..steps.saturating_sub(1), |t| covs.lag_one_cov(t)) {
+            let lag = transpose(covs.lag_one_cov(run.start), d, d);
             add_block(sums.yx, p, (0, 0), &lag, d, weight * run.len() as f64);
         }
         let q = model.emissions.regressors();
         let m = model.emissions.outputs;
         let mut sums = model.emissions.sums_mut(stats);
         let seen = |t: usize| sequence.emission(t).iter().filter(|y| !y.is_nan()).count();
-        for run in runs(0..steps, |t| smoothing.cov(t)) {
+        for run in runs(0..steps, |t| covs.cov(t)) {
             let count = run.clone().filter(|t| seen(*t) > 0).count() as f64;
-            add_block(sums.xx, q, (0, 0), smoothing.cov(run.start), d, weight * count);
+            add_block(sums.xx, q, (0, 0), covs.cov(run.start), d, weight * count);
         }
         for t in (0..steps).filter(|t| (1..m).contains(&seen(*t))) {
             let partial = self.missing.of(sequence.emission(t));
@@ -162,7 +161,7 @@ impl<'a> Accumulator<'a> {
             let on_state: Vec<f64> =
                 partial.regression.chunks_exact(q).flat_map(|row| row[..d].iter().copied()).collect();
             // Cov(y_m, z) = B P and Cov(y_m) = B P Bᵀ + C.
-            let with_state = product(&on_state, smoothing.cov(t), n, d, d);
+            let with_state = product(&on_state, covs.cov(t), n, d, d);
             let mut spread = product_transposed(&with_state, &on_state, n, d, n);
             spread.iter_mut().zip(&partial.cov).for_each(|(s, c)| *s += c);
             let mut cov = vec![0.0; m * m];

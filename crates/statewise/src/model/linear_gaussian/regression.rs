@@ -216,7 +216,7 @@ impl Regression {
         let mut slope = precision.times(&self.slope(sums, &weights), p);
         let residual = self.residual(sums, &weights);
         let residual =
-            if residual.len() == n { CovarianceForm::Full.from_diagonal(&residual) } else { residual };
+            if residual.len() == n { CovarianceForm::Full.array_of_diagonal(&residual) } else { residual };
         let whitened = precision.times(&residual, n);
         let mut cov = vec![0.0; n * n];
         for i in 0..n {

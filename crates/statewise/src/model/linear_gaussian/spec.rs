@@ -34,7 +34,7 @@ pub struct LinearGaussianSpec {
     pub emissions_cov: CovarianceForm,
     /// Conjugate priors; without them learning is by maximum likelihood.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prior: Option<ConjugatePriors>,
+    pub prior: Option<Box<ConjugatePriors>>,
 }
 
 fn yes() -> bool {
@@ -74,11 +74,11 @@ impl LinearGaussianSpec {
 
     /// Adds the priors of Dynamax's `LinearGaussianConjugateSSM`.
     pub fn with_default_priors(mut self) -> Self {
-        self.prior = Some(ConjugatePriors {
+        self.prior = Some(Box::new(ConjugatePriors {
             initial: NormalInverseWishart::default_of(self.state_dim),
             dynamics: MatrixNormalInverseWishart::default_of(self.state_dim, self.dynamics_columns()),
             emissions: MatrixNormalInverseWishart::default_of(self.emission_dim, self.emissions_columns()),
-        });
+        }));
         self
     }
 

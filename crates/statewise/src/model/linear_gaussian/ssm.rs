@@ -95,7 +95,7 @@ impl LinearGaussianSsm {
         let required =
             |path: &str| array(path).ok_or_else(|| Error::argument("params", "an incomplete schema", path));
         let full = |path: &str, form: CovarianceForm, n: usize| -> Result<Array> {
-            Ok(Array::new(&[n, n], form.to_full(required(path)?.values(), n)))
+            Ok(Array::new(&[n, n], form.matrix_of(required(path)?.values(), n)))
         };
         let emissions_cov = required("emissions.cov")?;
         let diagonal_emissions_cov = self.spec.emissions_cov != CovarianceForm::Full;

@@ -11,7 +11,11 @@ use super::ssm::LinearGaussianSsm;
 use super::subspace::subspace;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::learn::Em;
 use crate::params::{Array, Params, Properties, set_given};
+
+/// Iterations of EM for covariances after a start from data.
+const SETTLING: usize = 5;
 
 /// How parameters are started where no values are given.
 #[derive(Clone, Copy, Debug)]
@@ -19,10 +23,10 @@ pub enum Start<'a, 'b> {
     /// As Dynamax: m = 0, S = I, F = 0.99 I, Q = R = 0.1 I, H of standard normals, all else 0.
     Default,
     /// States are the first principal components of the data (of a few neighbouring steps where
-    /// D > M), with unit variance; the rest by regression.
+    /// D > M), with unit variance; the rest by regression, covariances by a few iterations of EM.
     Pca(&'a Dataset<'b>),
     /// Subspace identification: states of unit variance are what past observations and inputs best tell
-    /// of future observations.
+    /// of future observations; covariances by a few iterations of EM.
     Subspace(&'a Dataset<'b>),
 }
 
@@ -74,16 +78,34 @@ impl LinearGaussianSsm {
             }
         };
         let mut arrays = self.arrays_of(&estimate)?;
+        if let Start::Pca(data) | Start::Subspace(data) = start {
+            arrays = self.settle_noise(arrays, data);
+        }
         set_given(self.schema(), &mut arrays, given)?;
         let params = Params::new(arrays);
         params.check(self.schema())?;
         Ok((params, Properties::trainable(self.schema())))
     }
 
+    /// A few iterations of EM that move covariances only: regressions on estimated states tell the share of
+    /// noise in dynamics and emissions badly. Where EM can't start, the arrays stay as they are.
+    fn settle_noise(&self, arrays: Vec<Array>, data: &Dataset<'_>) -> Vec<Array> {
+        let mut properties = Properties::trainable(self.schema());
+        for (property, spec) in properties.0.iter_mut().zip(self.schema()) {
+            property.trainable = spec.path.ends_with(".cov");
+        }
+        let start = Params::new(arrays);
+        let em = Em { num_iters: SETTLING, tolerance: None, prior: false };
+        match em.fit(self, &start, &properties, data, &mut |_| true) {
+            Ok(report) => report.params.arrays().to_vec(),
+            Err(_) => start.arrays().to_vec(),
+        }
+    }
+
     fn default_estimate(&self, seed: Seed) -> Estimate {
         let spec = self.spec();
         let (d, m, u) = (spec.state_dim, spec.emission_dim, spec.input_dim);
-        let scaled = |n: usize, scale: f64| CovarianceForm::Full.from_diagonal(&vec![scale; n]);
+        let scaled = |n: usize, scale: f64| CovarianceForm::Full.array_of_diagonal(&vec![scale; n]);
         let mut rng = seed.stream("initialize", 0);
         Estimate {
             transition: scaled(d, 0.99),
@@ -106,7 +128,7 @@ impl LinearGaussianSsm {
         let mut state_mean = vec![0.0; d];
         if !spec.has_dynamics_bias && u > 0 {
             // z̄ = F z̄ + B ū.
-            let mut gap = CovarianceForm::Full.from_diagonal(&vec![1.0; d]);
+            let mut gap = CovarianceForm::Full.array_of_diagonal(&vec![1.0; d]);
             gap.iter_mut().zip(&estimate.transition).for_each(|(g, f)| *g -= f);
             state_mean = product(&pseudo_inverse(&gap, d, d, 1e-6)?, &drift, d, d, 1);
         }
@@ -115,17 +137,17 @@ impl LinearGaussianSsm {
         let array = |path: &str, shape: &[usize]| -> Array {
             let values = match path {
                 "initial.mean" => state_mean.clone(),
-                "initial.cov" => spec.initial_cov.from_full(&estimate.state_cov, d),
+                "initial.cov" => spec.initial_cov.array_of_full(&estimate.state_cov, d),
                 "dynamics.weights" => estimate.transition.clone(),
                 "dynamics.input_weights" => estimate.transition_inputs.clone(),
                 "dynamics.bias" => drift.iter().map(|x| -x).collect(),
-                "dynamics.cov" => spec.dynamics_cov.from_full(&estimate.transition_cov, d),
+                "dynamics.cov" => spec.dynamics_cov.array_of_full(&estimate.transition_cov, d),
                 "emissions.weights" => estimate.emission.clone(),
                 "emissions.input_weights" => estimate.emission_inputs.clone(),
                 "emissions.bias" => {
                     (0..m).map(|i| y_mean[i] - through_state[i] - through_inputs[i]).collect()
                 }
-                _ => spec.emissions_cov.from_full(&estimate.emission_cov, m),
+                _ => spec.emissions_cov.array_of_full(&estimate.emission_cov, m),
             };
             Array::new(shape, values)
         };

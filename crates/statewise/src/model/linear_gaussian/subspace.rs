@@ -28,6 +28,9 @@ const LARGE: usize = 200;
 /// Shares of the innovations' variance between which the noise of the observations is put.
 const NOISE: [f64; 2] = [0.05, 0.98];
 
+/// Directions of the state that a step shrinks to less than this share are not traced back over it.
+const FORGOTTEN: f64 = 0.1;
+
 /// Share of a variance that may be taken off as noise that was added.
 const ADDED: f64 = 0.7;
 
@@ -59,7 +62,7 @@ pub(super) fn subspace(spec: &LinearGaussianSpec, data: &Dataset<'_>) -> Result<
     // G Ω = Cov(x_{t+1}, e_t).
     let gain_omega = part(0..d, d..n, &residual, n);
 
-    let back = pseudo_inverse(&a, d, d, 1e-2)?;
+    let back = pseudo_inverse(&a, d, d, FORGOTTEN)?;
     let transition_inputs = product(&back, &b, d, d, u);
     let at_once = product(&c, &transition_inputs, m, d, u);
     let emission_inputs = through.iter().zip(at_once).map(|(t, o)| t - o).collect();

@@ -22,7 +22,7 @@ pub use decompose::{Coefficient, ComponentSeries};
 pub use pull_back::ArrayGradients;
 pub use spec::{Across, ComponentSpec, Initial, Irregular, StructuralSpec, Time};
 
-use block::{Block, MAX_DIM, Weights};
+use block::{Block, BlockSpec, MAX_DIM, Weights};
 use component::{Component, Spread};
 
 use crate::data::Dataset;
@@ -65,6 +65,13 @@ impl StructuralTimeSeries {
             if let Some(column) = built.block.inputs().iter().find(|column| **column >= spec.input_dim) {
                 let expected = format!("columns below input_dim = {}", spec.input_dim);
                 return Err(Error::argument(format!("{path}.model.inputs"), column, expected));
+            }
+            if let BlockSpec::TrigonometricSeasonal(waves) = &built.block
+                && spec.time != Time::Regular
+                && !waves.irregular
+            {
+                let expected = "true, as the model has a time column";
+                return Err(Error::argument(format!("{path}.model.irregular"), false, expected));
             }
             state_dim = built.states().end;
             components.push(built);

@@ -31,8 +31,8 @@ impl Block for ConstantVelocity {
     }
 
     fn matrices<R: Real>(&self, _theta: &[R], step: f64) -> Matrices<R> {
-        let one = R::constant(1.0);
-        let noise = diffusion::noise(&[vec![one - one, one], vec![one]], one - one, step);
+        let (zero, one) = (R::constant(0.0), R::constant(1.0));
+        let noise = diffusion::noise(&[vec![zero, one], vec![one]], zero, step);
         Matrices {
             transition: Square::constants(2, &[1.0, step, 0.0, 1.0]),
             noise: vec![noise],

@@ -26,7 +26,7 @@ pub struct TrigonometricSeasonal {
     /// Whether the pattern changes, with the parameter `variance`.
     #[serde(default = "yes")]
     pub stochastic: bool,
-    /// Whether steps have other lengths than 1. Set it where the model has a time column.
+    /// Whether steps have other lengths than 1; a model with a time column asks for it.
     #[serde(default)]
     pub irregular: bool,
 }
