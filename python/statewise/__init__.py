@@ -14,18 +14,23 @@ import os as _os
 from typing import TYPE_CHECKING
 
 from . import _native
-from . import hidden_markov_model, optim
+from . import diagnostics, hidden_markov_model, linear_gaussian_ssm, optim, structural
 from .data import Dataset, as_dataset
 from .errors import StatewiseError
 from .files import SavedModel, load, save
 from .hidden_markov_model import *  # noqa: F403
-from .hidden_markov_model import __all__ as _models
+from .hidden_markov_model import __all__ as _hidden_markov
 from .learning import FitResult, Progress
+from .linear_gaussian_ssm import *  # noqa: F403
+from .linear_gaussian_ssm import __all__ as _linear_gaussian
 from .online import OnlineEM, OnlineFilter
 from .parameters import ParameterProperties, Params, Properties
 from .posteriors import CrossValidation, Forecast, InformationCriteria, Paths
 from .selection import cross_validate
+from .ssm import SSM
 from .statistics import Statistics
+from .structural import StructuralTimeSeries
+from .uncertainty import Uncertainty
 from .utils import (
     compute_state_overlap,
     find_permutation,
@@ -56,14 +61,19 @@ __all__ = [
     "Paths",
     "Progress",
     "Properties",
+    "SSM",
     "SavedModel",
     "StatewiseError",
     "Statistics",
+    "StructuralTimeSeries",
+    "Uncertainty",
     "as_dataset",
     "compute_state_overlap",
     "cross_validate",
+    "diagnostics",
     "find_permutation",
     "hidden_markov_model",
+    "linear_gaussian_ssm",
     "load",
     "monotonically_increasing",
     "num_threads",
@@ -74,9 +84,11 @@ __all__ = [
     "save",
     "set_num_threads",
     "sklearn",
+    "structural",
     "unpad_sequences",
 ]
-__all__ += _models
+__all__ += _hidden_markov
+__all__ += _linear_gaussian
 
 # Threads do not survive a fork; the child starts its own.
 if hasattr(_os, "register_at_fork"):

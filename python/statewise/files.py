@@ -11,22 +11,29 @@ from os import PathLike
 from typing import Any, NamedTuple
 
 from . import _native
-from . import hidden_markov_model as models
-from .hidden_markov_model.base import HMM
+from . import hidden_markov_model, linear_gaussian_ssm, structural
 from .parameters import Params, Properties
+from .ssm import SSM, rebuild
+
+#: Where the named models of each kind of file live, and the class of one without a name.
+_KINDS: dict[str, tuple[Any, type[SSM]]] = {
+    "hmm": (hidden_markov_model, hidden_markov_model.HMM),
+    "linear_gaussian": (linear_gaussian_ssm, linear_gaussian_ssm.LinearGaussianSSM),
+    "structural": (structural, structural.StructuralTimeSeries),
+}
 
 
 class SavedModel(NamedTuple):
     """What a model file holds."""
 
-    model: HMM
+    model: Any
     params: Params
     props: Properties
     provenance: dict[str, str]
 
 
 def save(
-    model: HMM,
+    model: SSM,
     params: Params | Mapping[str, Any],
     props: Properties | None,
     path: str | PathLike[str],
@@ -43,11 +50,12 @@ def save(
 def load(path: str | PathLike[str]) -> SavedModel:
     """Reads a model file; a wrong version or a damaged file is a `StatewiseError`."""
     name, spec, arrays, props, provenance = _native.load(path)
-    kind = getattr(models, name, HMM)
-    if not (isinstance(kind, type) and issubclass(kind, HMM)):
-        kind = HMM
-    model = kind.__new__(kind)
-    HMM.__init__(model, json.loads(spec))
+    members = json.loads(spec)
+    module, general = _KINDS[members.pop("kind")]
+    kind = getattr(module, name, general)
+    if not (isinstance(kind, type) and issubclass(kind, general)):
+        kind = general
+    model = rebuild(kind, members)
     properties = model.properties()
     for leaf, saved in zip(properties._flat().values(), json.loads(props), strict=True):
         for field, value in saved.items():

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from . import _native
 from ._progress import ProgressLine
+from ._sizes import whole
 from .data import Dataset, aligned
 from .errors import StatewiseError
 from .parameters import Params, Properties
@@ -20,7 +21,7 @@ from .parameters import Params, Properties
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from .hidden_markov_model.base import HMM
+    from .ssm import SSM
 
 Arrays = list[NDArray[np.float64]]
 StatisticsTuple = tuple[NDArray[np.float64], float, float, float]
@@ -101,7 +102,7 @@ class FitResult(tuple[Params, NDArray[np.float64]]):
 
 
 def fit(
-    model: HMM,
+    model: SSM,
     params: Any,
     props: Properties,
     data: Dataset,
@@ -109,7 +110,7 @@ def fit(
     verbose: bool = False,
     callback: Callable[[Progress], object] | None = None,
 ) -> FitResult:
-    """A fit by the learner that `settings` name; behind every `HMM.fit_*`."""
+    """A fit by the learner that `settings` name; behind every `model.fit_*`."""
     arrays, flags = model._arrays(params), props._json(model._paths)
     with Watch(model, settings["learner"], verbose, callback) as watch:
         report = _native.fit(model._native, json.dumps(settings), arrays, flags, data, watch.see)
@@ -117,7 +118,7 @@ def fit(
 
 
 def fit_sgd(
-    model: HMM,
+    model: SSM,
     params: Any,
     props: Properties,
     data: Dataset,
@@ -145,7 +146,7 @@ def fit_sgd(
 
 def fit_em_on(
     executor: Executor,
-    model: HMM,
+    model: SSM,
     params: Any,
     props: Properties,
     data: Dataset,
@@ -164,7 +165,7 @@ def fit_em_on(
 
 
 def fit_restarts(
-    model: HMM, starts: Sequence[Any], props: Properties, data: Dataset, settings: dict[str, Any]
+    model: SSM, starts: Sequence[Any], props: Properties, data: Dataset, settings: dict[str, Any]
 ) -> tuple[FitResult, int, list[float | None]]:
     """Fits from every start in parallel: the best fit, which start it had, the log prob of each."""
     arrays, flags = [model._arrays(start) for start in starts], props._json(model._paths)
@@ -195,18 +196,11 @@ def step_size(weights: float | Sequence[float] | None) -> dict[str, Any]:
     return {"step_size": "given", "weights": [float(weight) for weight in weights]}
 
 
-def whole(argument: str, value: Any) -> int:
-    """A count of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise StatewiseError(f"{argument}: found {value!r}, expected an integer of at least 0")
-    return int(value)
-
-
 class Watch:
     """Shows progress and asks the user's callback while a fit runs."""
 
     def __init__(
-        self, model: HMM, what: str, verbose: bool, callback: Callable[[Progress], object] | None
+        self, model: SSM, what: str, verbose: bool, callback: Callable[[Progress], object] | None
     ) -> None:
         self.model, self.callback = model, callback
         self.line = ProgressLine(what, verbose)
@@ -249,9 +243,10 @@ class ExecutorEStep:
     """
 
     def __init__(
-        self, model: HMM, data: Dataset, executor: Executor, num_partitions: int | None
+        self, model: SSM, data: Dataset, executor: Executor, num_partitions: int | None
     ) -> None:
-        self.spec, self.executor = model._native.spec(), executor
+        self.family, self.spec = type(model._native).__name__, model._native.spec()
+        self.executor = executor
         ends = _native.groups(data.lengths)
         groups = [data.select(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True)]
         wanted = num_partitions or getattr(executor, "_max_workers", None) or 8
@@ -261,7 +256,7 @@ class ExecutorEStep:
 
     def __call__(self, arrays: Arrays) -> StatisticsTuple:
         tasks = [
-            self.executor.submit(_partition_e_step, self.spec, arrays, groups)
+            self.executor.submit(_partition_e_step, self.family, self.spec, arrays, groups)
             for groups in self.partitions
         ]
         parts: Iterator[StatisticsTuple] = (part for task in tasks for part in task.result())
@@ -284,13 +279,16 @@ def _cut(groups: list[Dataset], count: int) -> list[list[Dataset]]:
     return [[group for group, n in zip(groups, lot, strict=True) if n == part] for part in range(count)]
 
 
-def _partition_e_step(spec: str, arrays: Arrays, groups: list[Dataset]) -> list[StatisticsTuple]:
+def _partition_e_step(
+    family: str, spec: str, arrays: Arrays, groups: list[Dataset]
+) -> list[StatisticsTuple]:
     """Runs on a worker: statistics of each group."""
-    model = _built(spec)
+    model = _built(family, spec)
     params = [aligned(array) for array in arrays]
     return [_native.e_step(model, params, group) for group in groups]
 
 
 @lru_cache(maxsize=16)
-def _built(spec: str) -> _native.Hmm:
-    return _native.Hmm(spec)
+def _built(family: str, spec: str) -> _native.Model:
+    model: _native.Model = getattr(_native, family)(spec)
+    return model

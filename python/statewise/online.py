@@ -16,7 +16,7 @@ from .learning import step_size as step_sizes
 from .parameters import Params, Properties
 
 if TYPE_CHECKING:
-    from .hidden_markov_model.base import HMM
+    from .ssm import SSM
 
 
 class OnlineFilter:
@@ -74,7 +74,7 @@ class OnlineEM:
 
     def __init__(
         self,
-        model: HMM,
+        model: SSM,
         params: Params | Mapping[str, Any],
         props: Properties | None = None,
         *,
@@ -103,7 +103,7 @@ class OnlineEM:
         return {"model": self._model.spec, "learner": learner}
 
     @classmethod
-    def restore(cls, model: HMM, state: Mapping[str, Any]) -> OnlineEM:
+    def restore(cls, model: SSM, state: Mapping[str, Any]) -> OnlineEM:
         """A learner that goes on from a saved state, bit for bit as if it had never stopped."""
         try:
             spec, learner = state["model"], state["learner"]

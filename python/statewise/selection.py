@@ -9,12 +9,12 @@ from typing import Any, Literal
 from . import _native, learning
 from ._seeds import Seed, as_seed
 from .errors import StatewiseError
-from .hidden_markov_model.base import HMM
 from .posteriors import CrossValidation
+from .ssm import SSM
 
 
 def cross_validate(
-    models: Sequence[HMM],
+    models: Sequence[SSM],
     emissions: Any,
     inputs: Any = None,
     num_folds: int = 5,
@@ -44,7 +44,7 @@ def cross_validate(
         models[0]._data(emissions, inputs),
         num_folds,
         folds == "blocks",
-        method == "kmeans",
+        method != "prior",
         as_seed(seed),
     )
     return [

@@ -42,6 +42,8 @@ def polish(raw: str) -> str:
     # Arguments and results in quotes: `x: "int"`, `-> "str"`.
     body = re.sub(r'(: |-> )"([^"\n]+)"', r"\1\2", body)
     body = body.replace("typing.Final", "Final")
+    # Says that no class can derive from two families; typing_extensions would be a dependency.
+    body = body.replace("@disjoint_base\n", "")
     # Docstrings live in the Rust source; a stub is for types.
     body = re.sub(r'\n"""\n.*?"""', "", body, flags=re.DOTALL)
     body = re.sub(r':\n\s+"""\n.*?"""', ": ...", body, flags=re.DOTALL)

@@ -72,6 +72,11 @@ pub(crate) fn params(arrays: &ArraysArg<'_>) -> PyResult<Params> {
     Ok(Params::new(arrays.iter().map(array).collect::<PyResult<_>>()?))
 }
 
+/// Arrays by path or keyword, copied.
+pub(crate) fn given(values: Vec<(String, PyReadonlyArrayDyn<'_, f64>)>) -> PyResult<Vec<(String, Array)>> {
+    values.into_iter().map(|(path, value)| Ok((path, array(&value)?))).collect()
+}
+
 /// Parameters for Python, in the order of the schema.
 pub(crate) fn arrays<'py>(py: Python<'py>, params: &Params) -> Vec<Bound<'py, PyArrayDyn<f64>>> {
     let to_py = |a: &Array| shaped(py, a.values().to_vec(), a.shape());

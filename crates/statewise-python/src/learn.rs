@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
-use statewise::learn::{Em, FitReport, GradientState, Learnable, Learner, Progress, Statistics};
+use statewise::learn::{Em, FitReport, GradientState, Learner, Progress, Statistics};
 use statewise::params::Params;
 
 use crate::convert::{
@@ -13,7 +13,7 @@ use crate::convert::{
     statistics_tuple,
 };
 use crate::learner::{LearnerSpec, SgdSpec};
-use crate::model::Hmm;
+use crate::model::Model;
 
 type Arrays<'py> = Vec<Bound<'py, PyArrayDyn<f64>>>;
 type StatisticsArg<'py> = (PyReadonlyArrayDyn<'py, f64>, f64, f64, f64);
@@ -23,74 +23,75 @@ type ReportTuple<'py> = (Arrays<'py>, Vec<f64>, bool, bool, usize, Vec<String>);
 
 /// Expected statistics of all sequences, merged in the order of [`groups`].
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", data: "object") -> "tuple[NDArray[float64], float, float, float]")]
+#[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", data: "object") -> "tuple[NDArray[float64], float, float, float]")]
 pub(crate) fn e_step<'py>(
     py: Python<'py>,
-    model: &Hmm,
+    model: &Model,
     params: ArraysArg<'_>,
     data: DataArg<'_>,
 ) -> PyResult<StatisticsTuple<'py>> {
     let (params, data) = (to_params(&params)?, data.dataset()?);
     let statistics = py.detach(|| {
-        model.0.check_data(&data)?;
-        model.0.e_step(&params, &data)
+        model.learnable().check_data(&data)?;
+        model.learnable().e_step(&params, &data)
     });
     Ok(statistics_tuple(py, statistics.map_err(error)?))
 }
 
 /// Parameters at the maximum, and how many repairs it took.
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", props: "str", stats: "tuple[NDArray[float64], float, float, float]", use_priors: "bool") -> "tuple[list[NDArray[float64]], int]")]
+#[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", props: "str", stats: "tuple[NDArray[float64], float, float, float]", use_priors: "bool") -> "tuple[list[NDArray[float64]], int]")]
 pub(crate) fn m_step<'py>(
     py: Python<'py>,
-    model: &Hmm,
+    model: &Model,
     params: ArraysArg<'_>,
     props: &str,
     stats: StatisticsArg<'_>,
     use_priors: bool,
 ) -> PyResult<(Arrays<'py>, usize)> {
-    let properties = properties(props, model.0.schema())?;
+    let properties = properties(props, model.schema())?;
     let (params, statistics) = (to_params(&params)?, statistics(stats)?);
-    params.check(model.0.schema()).map_err(error)?;
-    let outcome =
-        py.detach(|| model.0.m_step(&params, &properties, &statistics, use_priors)).map_err(error)?;
+    params.check(model.schema()).map_err(error)?;
+    let outcome = py
+        .detach(|| model.learnable().m_step(&params, &properties, &statistics, use_priors))
+        .map_err(error)?;
     Ok((arrays(py, &outcome.params), outcome.repairs))
 }
 
 /// d log p(y) / dθ from the statistics at the same parameters.
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", stats: "tuple[NDArray[float64], float, float, float]") -> "list[NDArray[float64]]")]
+#[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", stats: "tuple[NDArray[float64], float, float, float]") -> "list[NDArray[float64]]")]
 pub(crate) fn score<'py>(
     py: Python<'py>,
-    model: &Hmm,
+    model: &Model,
     params: ArraysArg<'_>,
     stats: StatisticsArg<'_>,
 ) -> PyResult<Arrays<'py>> {
     let (params, statistics) = (to_params(&params)?, statistics(stats)?);
-    params.check(model.0.schema()).map_err(error)?;
-    Ok(arrays(py, &model.0.score(&params, &statistics)))
+    params.check(model.schema()).map_err(error)?;
+    Ok(arrays(py, &model.learnable().score(&params, &statistics)))
 }
 
 /// d log p(θ) / dθ.
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]") -> "list[NDArray[float64]]")]
+#[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]") -> "list[NDArray[float64]]")]
 pub(crate) fn log_prior_gradient<'py>(
     py: Python<'py>,
-    model: &Hmm,
+    model: &Model,
     params: ArraysArg<'_>,
 ) -> PyResult<Arrays<'py>> {
     let params = to_params(&params)?;
-    params.check(model.0.schema()).map_err(error)?;
-    Ok(arrays(py, &model.0.log_prior_gradient(&params)))
+    params.check(model.schema()).map_err(error)?;
+    Ok(arrays(py, &model.learnable().log_prior_gradient(&params)))
 }
 
 /// A fit by the learner of these settings (JSON). `callback(iteration, num_iters, log_prob, params)`
 /// is asked every iteration; `False` stops.
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", learner: "str", params: "Sequence[NDArray[float64]]", props: "str", data: "object", callback: "Callable[..., object] | None") -> "tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]]")]
+#[pyo3(signature = (model: "Model", learner: "str", params: "Sequence[NDArray[float64]]", props: "str", data: "object", callback: "Callable[..., object] | None") -> "tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]]")]
 pub(crate) fn fit<'py>(
     py: Python<'py>,
-    model: &Hmm,
+    model: &Model,
     learner: &str,
     params: ArraysArg<'_>,
     props: &str,
@@ -98,19 +99,20 @@ pub(crate) fn fit<'py>(
     callback: Option<Py<PyAny>>,
 ) -> PyResult<ReportTuple<'py>> {
     let learner = self::learner(learner)?;
-    let properties = properties(props, model.0.schema())?;
+    let properties = properties(props, model.schema())?;
     let (params, data) = (to_params(&params)?, data.dataset()?);
     let mut watch = Watch::new(callback);
-    let report = py.detach(|| learner.fit(&*model.0, &params, &properties, &data, &mut |p| watch.sees(p)));
+    let report =
+        py.detach(|| learner.fit(model.learnable(), &params, &properties, &data, &mut |p| watch.sees(p)));
     watch.finish(py, report)
 }
 
 /// A gradient fit that can be resumed: the report as of [`fit`], and the state to go on from (JSON).
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", settings: "str", state: "str | None", params: "Sequence[NDArray[float64]]", props: "str", data: "object", callback: "Callable[..., object] | None") -> "tuple[tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]], str]")]
+#[pyo3(signature = (model: "Model", settings: "str", state: "str | None", params: "Sequence[NDArray[float64]]", props: "str", data: "object", callback: "Callable[..., object] | None") -> "tuple[tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]], str]")]
 pub(crate) fn fit_sgd<'py>(
     py: Python<'py>,
-    model: &Hmm,
+    model: &Model,
     settings: &str,
     state: Option<&str>,
     params: ArraysArg<'_>,
@@ -120,11 +122,12 @@ pub(crate) fn fit_sgd<'py>(
 ) -> PyResult<(ReportTuple<'py>, String)> {
     let learner = serde_json::from_str::<SgdSpec>(settings).map_err(error)?.build();
     let state: Option<GradientState> = state.map(serde_json::from_str).transpose().map_err(error)?;
-    let properties = properties(props, model.0.schema())?;
+    let properties = properties(props, model.schema())?;
     let (params, data) = (to_params(&params)?, data.dataset()?);
     let mut watch = Watch::new(callback);
-    let fit = py
-        .detach(|| learner.fit_from(state, &*model.0, &params, &properties, &data, &mut |p| watch.sees(p)));
+    let fit = py.detach(|| {
+        learner.fit_from(state, model.learnable(), &params, &properties, &data, &mut |p| watch.sees(p))
+    });
     let (report, state) = match fit {
         Ok(fit) => (Ok(fit.report), serde_json::to_string(&fit.state).map_err(error)?),
         Err(failure) => (Err(failure), String::new()),
@@ -142,17 +145,17 @@ pub(crate) fn learner(settings: &str) -> PyResult<Box<dyn Learner>> {
 /// Fits run on other threads, so this one waits for signals: Ctrl-C stops all fits at their next
 /// iteration.
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", learner: "str", starts: "Sequence[Sequence[NDArray[float64]]]", props: "str", data: "object") -> "tuple[tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]], int, list[float | None]]")]
+#[pyo3(signature = (model: "Model", learner: "str", starts: "Sequence[Sequence[NDArray[float64]]]", props: "str", data: "object") -> "tuple[tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]], int, list[float | None]]")]
 pub(crate) fn fit_restarts<'py>(
     py: Python<'py>,
-    model: &Hmm,
+    model: &Model,
     learner: &str,
     starts: Vec<ArraysArg<'_>>,
     props: &str,
     data: DataArg<'_>,
 ) -> PyResult<(ReportTuple<'py>, usize, Vec<Option<f64>>)> {
     let learner = self::learner(learner)?;
-    let properties = properties(props, model.0.schema())?;
+    let properties = properties(props, model.schema())?;
     let starts: Vec<Params> = starts.iter().map(to_params).collect::<PyResult<_>>()?;
     let data = data.dataset()?;
     let stop = AtomicBool::new(false);
@@ -160,7 +163,14 @@ pub(crate) fn fit_restarts<'py>(
         std::thread::scope(|scope| {
             let fits = scope.spawn(|| {
                 let go_on = |_: usize, _: Progress<'_>| !stop.load(Ordering::Relaxed);
-                statewise::learn::fit_restarts(&*learner, &*model.0, &starts, &properties, &data, &go_on)
+                statewise::learn::fit_restarts(
+                    &*learner,
+                    model.learnable(),
+                    &starts,
+                    &properties,
+                    &data,
+                    &go_on,
+                )
             });
             while !fits.is_finished() {
                 std::thread::sleep(std::time::Duration::from_millis(5));
@@ -179,10 +189,10 @@ pub(crate) fn fit_restarts<'py>(
 
 /// EM with the caller's E-step, `e_step(params) -> statistics` (on other processes, say).
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", props: "str", e_step: "Callable[[list[NDArray[float64]]], tuple[NDArray[float64], float, float, float]]", num_iters: "int", tolerance: "float | None", use_priors: "bool", callback: "Callable[..., object] | None") -> "tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]]")]
+#[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", props: "str", e_step: "Callable[[list[NDArray[float64]]], tuple[NDArray[float64], float, float, float]]", num_iters: "int", tolerance: "float | None", use_priors: "bool", callback: "Callable[..., object] | None") -> "tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]]")]
 pub(crate) fn fit_em_with<'py>(
     py: Python<'py>,
-    model: &Hmm,
+    model: &Model,
     params: ArraysArg<'_>,
     props: &str,
     e_step: Py<PyAny>,
@@ -191,7 +201,7 @@ pub(crate) fn fit_em_with<'py>(
     use_priors: bool,
     callback: Option<Py<PyAny>>,
 ) -> PyResult<ReportTuple<'py>> {
-    let properties = properties(props, model.0.schema())?;
+    let properties = properties(props, model.schema())?;
     let params = to_params(&params)?;
     let em = Em { num_iters, tolerance, prior: use_priors };
     let mut watch = Watch::new(callback);
@@ -204,7 +214,7 @@ pub(crate) fn fit_em_with<'py>(
     };
     let report = py.detach(|| {
         em.fit_with(
-            &*model.0,
+            model.learnable(),
             &params,
             &properties,
             &mut |params| {
@@ -250,6 +260,11 @@ impl Watch {
             }
             false
         })
+    }
+
+    /// What the callback raised.
+    pub(crate) fn raised(self) -> PyResult<()> {
+        self.raised.map_or(Ok(()), Err)
     }
 
     /// The report, or what the callback or the fit raised.

@@ -4,16 +4,17 @@
 //! without the GIL, and every error becomes `statewise.StatewiseError`.
 #![allow(missing_docs, reason = "docstrings are for Python; the crate is not published")]
 
-mod chain;
 mod convert;
+mod diagnose;
 mod file;
-mod infer;
+mod hmm;
 mod learn;
 mod learner;
+mod lgssm;
 mod model;
 mod online;
 mod select;
-mod stream;
+mod structural;
 mod threads;
 
 use pyo3::prelude::*;
@@ -27,23 +28,47 @@ mod _native {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use super::chain::{
+    use super::diagnose::backtest::lgssm_backtest;
+    #[pymodule_export]
+    use super::diagnose::residuals::{lgssm_auxiliary_residuals, lgssm_innovations};
+    #[pymodule_export]
+    use super::diagnose::tests::{
+        autocorrelation, consistency, heteroskedasticity, normality, portmanteau,
+    };
+    #[pymodule_export]
+    use super::diagnose::uncertainty::uncertainty;
+    #[pymodule_export]
+    use super::file::{load, save};
+    #[pymodule_export]
+    use super::hmm::Hmm;
+    #[pymodule_export]
+    use super::hmm::chain::{
         chain_backward_filter, chain_filter, chain_fixed_lag_windows, chain_pairwise, chain_sample_paths,
         chain_smoother, chain_viterbi, expected_dwell_times, stationary_distribution,
     };
     #[pymodule_export]
-    use super::file::{load, save};
-    #[pymodule_export]
-    use super::infer::{
+    use super::hmm::infer::{
         filter, fixed_lag_smoother, forecast, k_best_states, log_prob, marginal_log_prob,
         most_likely_states, pairwise, posterior_sample, sample, smoother,
     };
+    #[pymodule_export]
+    use super::hmm::stream::OnlineFilter;
     #[pymodule_export]
     use super::learn::{
         e_step, fit, fit_em_with, fit_restarts, fit_sgd, log_prior_gradient, m_step, score,
     };
     #[pymodule_export]
-    use super::model::Hmm;
+    use super::lgssm::draws::{lgssm_log_prob, lgssm_posterior_sample, lgssm_sample};
+    #[pymodule_export]
+    use super::lgssm::gibbs::fit_blocked_gibbs;
+    #[pymodule_export]
+    use super::lgssm::infer::{lgssm_filter, lgssm_marginal_log_prob, lgssm_smoother};
+    #[pymodule_export]
+    use super::lgssm::predict::{lgssm_forecast, lgssm_gradient, lgssm_posterior_predictive};
+    #[pymodule_export]
+    use super::lgssm::{Lgssm, LinearGaussianSsm};
+    #[pymodule_export]
+    use super::model::Model;
     #[pymodule_export]
     use super::online::OnlineEm;
     #[pymodule_export]
@@ -51,7 +76,9 @@ mod _native {
         cross_validate, find_permutation, information_criteria, order_by_parameter, permute, state_overlap,
     };
     #[pymodule_export]
-    use super::stream::OnlineFilter;
+    use super::structural::{
+        StructuralTimeSeries, structural_coefficients, structural_decompose, structural_forecast,
+    };
     #[pymodule_export]
     use super::threads::{forget_threads, groups, num_threads, set_num_threads};
 }

@@ -1,44 +1,121 @@
-//! The model: its specification, schema, starting parameters and log prior.
+//! Models of every family, behind one base class: all that learners and model files need of one.
 
 use std::sync::Arc;
 
-use numpy::{PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
-use statewise::model::hmm::{self, HmmSpec, Start};
-use statewise::params::{Array, Constraint};
-use statewise_kernels::random::Seed;
+use serde_json::Value;
+use statewise::Seed;
+use statewise::data::Dataset;
+use statewise::learn::{Candidate, Learnable};
+use statewise::model::hmm::{self, Hmm};
+use statewise::model::linear_gaussian::{self, LinearGaussianSsm};
+use statewise::model::structural::StructuralTimeSeries;
+use statewise::output::ModelSpec;
+use statewise::params::{Constraint, ParamSpec};
 
-use crate::convert::{ArraysArg, DataArg, array, arrays, error, params};
+use crate::convert::{ArraysArg, error, params};
 
-/// A hidden Markov model, built from the JSON text of its specification.
-#[pyclass(frozen)]
-pub struct Hmm(pub(crate) Arc<hmm::Hmm>);
+/// A model of any family; the families are its subclasses.
+#[pyclass(frozen, subclass)]
+pub struct Model(pub(crate) AnyModel);
+
+/// The families.
+#[derive(Clone)]
+pub(crate) enum AnyModel {
+    Hmm(Arc<Hmm>),
+    LinearGaussian(Arc<LinearGaussianSsm>),
+    Structural(Arc<StructuralTimeSeries>),
+}
+
+impl AnyModel {
+    /// As learners see it.
+    pub(crate) fn learnable(&self) -> &dyn Learnable {
+        match self {
+            AnyModel::Hmm(model) => &**model,
+            AnyModel::LinearGaussian(model) => &**model,
+            AnyModel::Structural(model) => &**model,
+        }
+    }
+
+    /// The specification alone, and the name of its kind in model files.
+    fn spec_value(&self) -> serde_json::Result<(Value, &'static str)> {
+        Ok(match self {
+            AnyModel::Hmm(model) => (serde_json::to_value(model.spec())?, "hmm"),
+            AnyModel::LinearGaussian(model) => (serde_json::to_value(model.spec())?, "linear_gaussian"),
+            AnyModel::Structural(model) => (serde_json::to_value(model.spec())?, "structural"),
+        })
+    }
+
+    /// As model files hold it.
+    pub(crate) fn spec(&self) -> serde_json::Result<ModelSpec> {
+        let (mut spec, kind) = self.spec_value()?;
+        spec["kind"] = kind.into();
+        serde_json::from_value(spec)
+    }
+
+    fn input_dim(&self) -> usize {
+        match self {
+            AnyModel::Hmm(model) => model.input_dim(),
+            AnyModel::LinearGaussian(model) => model.spec().input_dim,
+            AnyModel::Structural(model) => model.input_dim(),
+        }
+    }
+
+    fn emission_shape(&self) -> Vec<usize> {
+        match self {
+            AnyModel::Hmm(model) => model.emission_shape(),
+            AnyModel::LinearGaussian(model) => vec![model.spec().emission_dim],
+            AnyModel::Structural(model) => vec![model.emission_dim()],
+        }
+    }
+
+    /// A model of the same specification that starts from its priors, or from the data if `informed`.
+    pub(crate) fn candidate(
+        &self,
+        training: &Dataset<'_>,
+        informed: bool,
+        seed: Seed,
+    ) -> statewise::Result<Candidate> {
+        Ok(match self {
+            AnyModel::Hmm(model) => {
+                let model = Hmm::new(model.spec().clone())?;
+                let start = if informed { hmm::Start::KMeans(training) } else { hmm::Start::Prior };
+                let (start, properties) = model.initialize(start, seed, &[])?;
+                Candidate { model: Box::new(model), start, properties }
+            }
+            AnyModel::LinearGaussian(model) => {
+                let model = LinearGaussianSsm::new(model.spec().clone())?;
+                let start = if informed {
+                    linear_gaussian::Start::Subspace(training)
+                } else {
+                    linear_gaussian::Start::Default
+                };
+                let (start, properties) = model.initialize(start, seed, &[])?;
+                Candidate { model: Box::new(model), start, properties }
+            }
+            AnyModel::Structural(model) => {
+                let (start, properties) = model.initialize(training, None, &[])?;
+                Candidate { model: Box::new((**model).clone()), start, properties }
+            }
+        })
+    }
+}
+
+impl Model {
+    pub(crate) fn learnable(&self) -> &dyn Learnable {
+        self.0.learnable()
+    }
+
+    pub(crate) fn schema(&self) -> &[ParamSpec] {
+        self.learnable().schema()
+    }
+}
 
 #[pymethods]
-impl Hmm {
-    #[new]
-    fn new(spec: &str) -> PyResult<Self> {
-        let spec: HmmSpec = serde_json::from_str(spec).map_err(error)?;
-        Ok(Hmm(Arc::new(hmm::Hmm::new(spec).map_err(error)?)))
-    }
-
+impl Model {
     /// The specification with all defaults filled in, as JSON.
     fn spec(&self) -> PyResult<String> {
-        serde_json::to_string(self.0.spec()).map_err(error)
-    }
-
-    /// (path, keyword of `initialize`, shape, constraint) of every parameter array.
-    fn schema(&self) -> Vec<(String, String, Vec<usize>, &'static str)> {
-        let entry = |spec: &statewise::params::ParamSpec| {
-            let constraint = constraint_name(spec.constraint);
-            (spec.path.clone(), spec.keyword.clone(), spec.shape.clone(), constraint)
-        };
-        self.0.schema().iter().map(entry).collect()
-    }
-
-    #[getter]
-    fn num_states(&self) -> usize {
-        self.0.num_states()
+        Ok(self.0.spec_value().map_err(error)?.0.to_string())
     }
 
     #[getter]
@@ -51,36 +128,28 @@ impl Hmm {
         self.0.emission_shape()
     }
 
-    /// Starting parameters: from the priors, or with `data` from its clusters; `given` are taken as
-    /// they are, by path or keyword.
-    #[pyo3(signature = (seed: "int", data: "object | None", given: "list[tuple[str, NDArray[float64]]]") -> "list[NDArray[float64]]")]
-    fn initialize<'py>(
-        &self,
-        py: Python<'py>,
-        seed: u64,
-        data: Option<DataArg<'_>>,
-        given: Vec<(String, PyReadonlyArrayDyn<'_, f64>)>,
-    ) -> PyResult<Vec<Bound<'py, PyArrayDyn<f64>>>> {
-        let given: Vec<(String, Array)> =
-            given.into_iter().map(|(path, value)| Ok((path, array(&value)?))).collect::<PyResult<_>>()?;
-        let data = data.as_ref().map(DataArg::dataset).transpose()?;
-        let start = data.as_ref().map_or(Start::Prior, Start::KMeans);
-        let (params, _) = py.detach(|| self.0.initialize(start, Seed(seed), &given)).map_err(error)?;
-        Ok(arrays(py, &params))
+    /// (path, keyword of `initialize`, shape, constraint) of every parameter array.
+    #[pyo3(name = "schema")]
+    fn schema_tuples(&self) -> Vec<(String, String, Vec<usize>, &'static str)> {
+        let entry = |spec: &ParamSpec| {
+            let constraint = constraint_name(spec.constraint);
+            (spec.path.clone(), spec.keyword.clone(), spec.shape.clone(), constraint)
+        };
+        self.schema().iter().map(entry).collect()
     }
 
     /// Checks parameters against the schema.
     #[pyo3(signature = (params: "Sequence[NDArray[float64]]"))]
     fn check(&self, params: ArraysArg<'_>) -> PyResult<()> {
-        crate::convert::params(&params)?.check(self.0.schema()).map_err(error)
+        crate::convert::params(&params)?.check(self.schema()).map_err(error)
     }
 
     /// log p(θ).
     #[pyo3(signature = (params: "Sequence[NDArray[float64]]"))]
     fn log_prior(&self, params: ArraysArg<'_>) -> PyResult<f64> {
         let params = self::params(&params)?;
-        params.check(self.0.schema()).map_err(error)?;
-        Ok(self.0.log_prior(&params))
+        params.check(self.schema()).map_err(error)?;
+        Ok(self.learnable().log_prior(&params))
     }
 }
 

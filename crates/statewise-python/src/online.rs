@@ -1,47 +1,45 @@
 //! EM on a stream of batches.
 
-use std::sync::Arc;
-
 use numpy::PyArrayDyn;
 use pyo3::prelude::*;
 use statewise::learn::{self, StepSize};
-use statewise::model::hmm;
 
 use crate::convert::{ArraysArg, DataArg, arrays, error, params as to_params, properties};
-use crate::model::Hmm;
+use crate::model::{AnyModel, Model};
 
 /// An online learner with its model.
 #[pyclass]
 pub struct OnlineEm {
-    model: Arc<hmm::Hmm>,
+    model: AnyModel,
     learner: learn::OnlineEm,
 }
 
 #[pymethods]
 impl OnlineEm {
     #[new]
-    #[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", props: "str", step_size: "str", use_priors: "bool", burn_in: "int"))]
+    #[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", props: "str", step_size: "str", use_priors: "bool", burn_in: "int"))]
     fn new(
-        model: &Hmm,
+        model: &Model,
         params: ArraysArg<'_>,
         props: &str,
         step_size: &str,
         use_priors: bool,
         burn_in: u64,
     ) -> PyResult<Self> {
-        let properties = properties(props, model.0.schema())?;
+        let properties = properties(props, model.schema())?;
         let step_size: StepSize = serde_json::from_str(step_size).map_err(error)?;
         let params = to_params(&params)?;
-        let learner = learn::OnlineEm::new(&*model.0, params, properties, step_size, use_priors, burn_in);
+        let learner =
+            learn::OnlineEm::new(model.learnable(), params, properties, step_size, use_priors, burn_in);
         Ok(OnlineEm { model: model.0.clone(), learner: learner.map_err(error)? })
     }
 
     /// Goes on from a saved state.
     #[staticmethod]
-    #[pyo3(signature = (model: "Hmm", state: "str") -> "OnlineEm")]
-    fn restored(model: &Hmm, state: &str) -> PyResult<Self> {
+    #[pyo3(signature = (model: "Model", state: "str") -> "OnlineEm")]
+    fn restored(model: &Model, state: &str) -> PyResult<Self> {
         let learner: learn::OnlineEm = serde_json::from_str(state).map_err(error)?;
-        learner.check(&*model.0).map_err(error)?;
+        learner.check(model.learnable()).map_err(error)?;
         Ok(OnlineEm { model: model.0.clone(), learner })
     }
 
@@ -55,7 +53,7 @@ impl OnlineEm {
     fn update(&mut self, py: Python<'_>, data: DataArg<'_>) -> PyResult<(f64, usize)> {
         let data = data.dataset()?;
         let OnlineEm { model, learner } = self;
-        let update = py.detach(|| learner.update(&**model, &data)).map_err(error)?;
+        let update = py.detach(|| learner.update(model.learnable(), &data)).map_err(error)?;
         Ok((update.marginal_loglik, update.repairs))
     }
 

@@ -4,57 +4,54 @@ use numpy::PyArrayDyn;
 use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use statewise::Seed;
-use statewise::learn::{self, Candidate, Folds};
-use statewise::model::hmm;
-use statewise::params::Properties;
+use statewise::data::Dataset;
+use statewise::learn::{self, Folds};
 
 use crate::convert::{ArraysArg, DataArg, arrays, error, params as to_params, properties, slice};
 use crate::learn::learner;
-use crate::model::Hmm;
+use crate::model::Model;
 
 /// (marginal_loglik, num_parameters, num_observations, aic, bic, icl).
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", props: "str", data: "object") -> "tuple[float, int, float, float, float, float | None]")]
+#[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", props: "str", data: "object") -> "tuple[float, int, float, float, float, float | None]")]
 pub(crate) fn information_criteria(
     py: Python<'_>,
-    model: &Hmm,
+    model: &Model,
     params: ArraysArg<'_>,
     props: &str,
     data: DataArg<'_>,
 ) -> PyResult<(f64, usize, f64, f64, f64, Option<f64>)> {
-    let properties = properties(props, model.0.schema())?;
+    let properties = properties(props, model.schema())?;
     let (params, data) = (to_params(&params)?, data.dataset()?);
-    let c =
-        py.detach(|| learn::information_criteria(&*model.0, &params, &properties, &data)).map_err(error)?;
+    let c = py
+        .detach(|| learn::information_criteria(model.learnable(), &params, &properties, &data))
+        .map_err(error)?;
     Ok((c.marginal_loglik, c.num_parameters, c.num_observations, c.aic, c.bic, c.icl))
 }
 
 /// Held-out log likelihoods of each fold, for each model. Folds are `count` lots of sequences, or
-/// `count` stretches of every sequence; starts are drawn, or found by k-means, with `seed`.
+/// `count` stretches of every sequence; starts come from the priors, or from the data
+/// if `informed`, with `seed`.
 #[pyfunction]
-#[pyo3(signature = (models: "Sequence[Hmm]", learner: "str", data: "object", count: "int", by_blocks: "bool", kmeans: "bool", seed: "int") -> "list[list[float]]")]
+#[pyo3(signature = (models: "Sequence[Model]", learner: "str", data: "object", count: "int", by_blocks: "bool", informed: "bool", seed: "int") -> "list[list[float]]")]
 pub(crate) fn cross_validate(
     py: Python<'_>,
-    models: Vec<PyRef<'_, Hmm>>,
+    models: Vec<PyRef<'_, Model>>,
     learner: &str,
     data: DataArg<'_>,
     count: usize,
     by_blocks: bool,
-    kmeans: bool,
+    informed: bool,
     seed: u64,
 ) -> PyResult<Vec<Vec<f64>>> {
     let learner = self::learner(learner)?;
     let data = data.dataset()?;
-    let specs: Vec<_> = models.iter().map(|model| model.0.spec().clone()).collect();
-    let indices: Vec<usize> = (0..specs.len()).collect();
+    let models: Vec<_> = models.iter().map(|model| model.0.clone()).collect();
+    let indices: Vec<usize> = (0..models.len()).collect();
     let folds =
         if by_blocks { Folds::Blocks { count } } else { Folds::Sequences { count, seed: Seed(seed) } };
-    let build = |index: usize, training: &statewise::data::Dataset<'_>| {
-        let model = hmm::Hmm::new(specs[index].clone())?;
-        let start = if kmeans { hmm::Start::KMeans(training) } else { hmm::Start::Prior };
-        let (start, properties): (_, Properties) = model.initialize(start, Seed(seed), &[])?;
-        Ok(Candidate { model: Box::new(model), start, properties })
-    };
+    let build =
+        |index: usize, training: &Dataset<'_>| models[index].candidate(training, informed, Seed(seed));
     let scores =
         py.detach(|| learn::cross_validate(&*learner, &indices, &data, folds, &build)).map_err(error)?;
     Ok(scores.into_iter().map(|score| score.fold_log_probs).collect())
@@ -62,15 +59,15 @@ pub(crate) fn cross_validate(
 
 /// Parameters and properties (JSON) with state k relabelled `permutation[k]`.
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", props: "str", permutation: "Sequence[int]") -> "tuple[list[NDArray[float64]], str]")]
+#[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", props: "str", permutation: "Sequence[int]") -> "tuple[list[NDArray[float64]], str]")]
 pub(crate) fn permute<'py>(
     py: Python<'py>,
-    model: &Hmm,
+    model: &Model,
     params: ArraysArg<'_>,
     props: &str,
     permutation: Vec<usize>,
 ) -> PyResult<(Vec<Bound<'py, PyArrayDyn<f64>>>, String)> {
-    let schema = model.0.schema();
+    let schema = model.schema();
     let properties = properties(props, schema)?;
     let params = learn::permute_params(schema, &to_params(&params)?, &permutation).map_err(error)?;
     let properties = learn::permute_properties(schema, &properties, &permutation).map_err(error)?;
@@ -79,14 +76,14 @@ pub(crate) fn permute<'py>(
 
 /// The permutation that sorts states by a column of the array at `path`.
 #[pyfunction]
-#[pyo3(signature = (model: "Hmm", params: "Sequence[NDArray[float64]]", path: "str", column: "int") -> "list[int]")]
+#[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", path: "str", column: "int") -> "list[int]")]
 pub(crate) fn order_by_parameter(
-    model: &Hmm,
+    model: &Model,
     params: ArraysArg<'_>,
     path: &str,
     column: usize,
 ) -> PyResult<Vec<usize>> {
-    learn::order_by_parameter(model.0.schema(), &to_params(&params)?, path, column).map_err(error)
+    learn::order_by_parameter(model.schema(), &to_params(&params)?, path, column).map_err(error)
 }
 
 /// (K, counts [K · K]) of how often state i of the first path meets state j of the second.

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import numpy as np
 
+from .._sizes import size
 from ..errors import StatewiseError
+from ..ssm import Spec
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-#: A specification: plain dicts, lists, strings and numbers.
-Spec = dict[str, Any]
 
 
 class TransitionOptions(TypedDict, total=False):
@@ -106,10 +105,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value
-
-
-def size(argument: str, value: Any) -> int:
-    """A size as an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise StatewiseError(f"{argument}: found {value!r}, expected an integer of at least 1")
-    return int(value)

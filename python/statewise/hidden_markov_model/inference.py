@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import _native
 from .._seeds import Seed, as_seed
+from .._sizes import size
 from ..data import aligned
 from ..errors import StatewiseError
 from ..posteriors import HMMPosterior, HMMPosteriorFiltered
-from ._spec import size
 
 TransitionFn = Callable[[int], ArrayLike]
 Array = NDArray[np.float64]

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from .._seeds import Seed
 from ..data import Dataset, aligned
 from ..errors import StatewiseError
+from ..ssm import ParamsLike
 from ._spec import TransitionOptions, hmm_spec
-from .base import HMM, ParamsLike
+from .base import HMM
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

@@ -7,8 +7,8 @@ use statewise::infer::{FilterState, OnlineFilter as Filter};
 use statewise::params::Params;
 use statewise_kernels::discrete::OnlineState;
 
+use super::Hmm;
 use crate::convert::{ArraysArg, error, flat, params as to_params, shaped, slice};
-use crate::model::Hmm;
 
 struct Owner {
     model: std::sync::Arc<statewise::model::hmm::Hmm>,

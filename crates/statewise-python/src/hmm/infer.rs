@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use statewise::infer::{Forecast, SmoothedSlices};
 use statewise_kernels::random::Seed;
 
+use super::Hmm;
 use crate::convert::{ArraysArg, DataArg, error, flat, params as to_params, shaped, slice, slice_mut};
-use crate::model::Hmm;
 
 /// An array that Python lends to be written.
 type Out<'py> = PyReadwriteArrayDyn<'py, f64>;

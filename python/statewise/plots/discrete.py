@@ -1,7 +1,4 @@
-"""Plots of series, parameters and posteriors (needs the extra `statewise[plot]`).
-
-Every function draws on the axes it is given, or on new ones, and returns them.
-"""
+"""Plots of series, transition matrices and the posteriors of discrete states."""
 
 from __future__ import annotations
 
@@ -11,28 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .errors import StatewiseError
+from ..errors import StatewiseError
+from ._axes import COLORS, INK, new_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = [
-    "plot_forecast",
-    "plot_learning_curve",
-    "plot_posterior",
-    "plot_series",
-    "plot_transition_matrix",
-    "state_colors",
-]
-
-#: Okabe and Ito's colours, which colour-blind readers can tell apart; more states take a colour map.
-_COLORS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999"]
-
 
 def state_colors(num_states: int) -> list[Any]:
     """One colour for each state."""
-    if num_states <= len(_COLORS):
-        return list(_COLORS[:num_states])
+    if num_states <= len(COLORS):
+        return list(COLORS[:num_states])
     from matplotlib import colormaps
 
     return list(colormaps["turbo"](np.linspace(0.05, 0.95, num_states)))
@@ -53,13 +39,13 @@ def plot_series(
     * `times`: what stands on the time axis, [T].
     * `labels`: a name for each column.
     """
-    ax = _axes(ax, (9.0, 3.2))
+    ax = new_axes(ax, (9.0, 3.2))
     y = np.asarray(emissions, dtype=np.float64)
     if y.ndim not in (1, 2):
         raise StatewiseError(f"emissions: found shape {y.shape}, expected one sequence (T,) or (T, D)")
     y = y.reshape(len(y), -1)
     t = np.arange(len(y)) if times is None else np.asarray(times)
-    inks = ["#222222", "#777777", "#AA4400", "#005588"]
+    inks = [INK, "#777777", "#AA4400", "#005588"]
     for d in range(y.shape[1]):
         name = labels[d] if labels is not None else None
         ax.plot(t, y[:, d], color=inks[d % len(inks)], linewidth=1.0, label=name, zorder=3)
@@ -91,7 +77,7 @@ def plot_transition_matrix(
     a = np.asarray(matrix, dtype=np.float64)
     if a.ndim != 2 or a.shape[0] != a.shape[1]:
         raise StatewiseError(f"matrix: found shape {a.shape}, expected (K, K)")
-    ax = _axes(ax, (4.2, 3.6))
+    ax = new_axes(ax, (4.2, 3.6))
     picture = ax.imshow(a, cmap="Blues", vmin=0.0, vmax=1.0)
     names = [str(k) for k in range(len(a))] if labels is None else list(labels)
     ax.set_xticks(range(len(a)), names)
@@ -110,8 +96,8 @@ def plot_transition_matrix(
 def plot_learning_curve(log_probs: Any, *, label: str | None = None, ax: Axes | None = None) -> Axes:
     """Draws the log probability over iterations; takes a `FitResult` or an array."""
     values = np.asarray(getattr(log_probs, "log_probs", log_probs), dtype=np.float64)
-    ax = _axes(ax, (5.0, 3.2))
-    ax.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=3, color=_COLORS[0], label=label)
+    ax = new_axes(ax, (5.0, 3.2))
+    ax.plot(np.arange(1, len(values) + 1), values, marker="o", markersize=3, color=COLORS[0], label=label)
     ax.locator_params(axis="x", integer=True)
     ax.set_xlabel("iteration")
     ax.set_ylabel("log prob")
@@ -135,7 +121,7 @@ def plot_posterior(
     p = np.asarray(probs, dtype=np.float64)
     if p.ndim != 2:
         raise StatewiseError(f"probs: found shape {p.shape}, expected one sequence (T, K)")
-    ax = _axes(ax, (9.0, 2.2))
+    ax = new_axes(ax, (9.0, 2.2))
     t = np.arange(len(p)) if times is None else np.asarray(times)
     names = [f"state {k}" for k in range(p.shape[1])] if labels is None else list(labels)
     ax.stackplot(t, p.T, colors=state_colors(p.shape[1]), labels=names, alpha=0.85)
@@ -145,50 +131,6 @@ def plot_posterior(
     ax.set_ylabel("probability")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
     return ax
-
-
-def plot_forecast(
-    emissions: ArrayLike,
-    forecast: Any,
-    *,
-    column: int = 0,
-    num_past: int = 60,
-    times: ArrayLike | None = None,
-    ax: Axes | None = None,
-) -> Axes:
-    """Draws the end of a series and the forecast mean with bands of one and two standard deviations.
-
-    * `forecast`: what `model.forecast` answers for one sequence.
-    * `column`: which column of the emissions.
-    """
-    y = np.asarray(emissions, dtype=np.float64).reshape(len(np.asarray(emissions)), -1)[:, column]
-    means = np.asarray(forecast.emission_means)
-    mean = means.reshape(len(means), -1)[:, column]
-    spread = np.sqrt(np.asarray(forecast.emission_covs)[:, column, column])
-    t = np.arange(len(y) + len(mean)) if times is None else np.asarray(times)
-    past = slice(max(0, len(y) - num_past), len(y))
-    ax = _axes(ax, (9.0, 3.2))
-    ax.plot(t[past], y[past], color="#222222", linewidth=1.0)
-    future = t[len(y) : len(y) + len(mean)]
-    ax.plot(future, mean, color=_COLORS[0], label="forecast")
-    for width, alpha in ((2, 0.18), (1, 0.3)):
-        ax.fill_between(
-            future, mean - width * spread, mean + width * spread, color=_COLORS[0], alpha=alpha, linewidth=0
-        )
-    ax.set_xlabel("time")
-    ax.margins(x=0)
-    ax.legend(loc="upper left", frameon=False)
-    return ax
-
-
-def _axes(ax: Axes | None, figsize: tuple[float, float]) -> Axes:
-    if ax is not None:
-        return ax
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as missing:  # pragma: no cover
-        raise ImportError("statewise.plots needs matplotlib: pip install 'statewise[plot]'") from missing
-    return plt.subplots(figsize=figsize, layout="constrained")[1]
 
 
 def _shade(ax: Axes, t: Any, states: Any, num_states: int | None) -> None:

@@ -1,0 +1,13 @@
+//! Linear Gaussian state space models.
+
+pub(crate) mod draws;
+pub(crate) mod gibbs;
+pub(crate) mod infer;
+mod model;
+mod params;
+pub(crate) mod predict;
+
+pub(crate) use infer::options;
+pub(crate) use model::LinearGaussianSsm;
+pub(crate) use params::Lgssm;
+pub(crate) use predict::{ForecastTuple, forecast_tuples};

@@ -1,0 +1,65 @@
+"""Linear Gaussian state space models, and inference on their parameters alone."""
+
+from .base import GaussianSSM
+from .gibbs import GibbsChain
+from .inference import (
+    lgssm_filter,
+    lgssm_forecast,
+    lgssm_joint_sample,
+    lgssm_log_prob,
+    lgssm_log_prob_and_grad,
+    lgssm_marginal_log_prob,
+    lgssm_posterior_predictive,
+    lgssm_posterior_sample,
+    lgssm_smoother,
+    make_lgssm_params,
+)
+from .models import LinearGaussianConjugateSSM, LinearGaussianSSM
+from .posteriors import (
+    GaussianForecast,
+    LGSSMGradient,
+    PosteriorGSSMFiltered,
+    PosteriorGSSMSmoothed,
+    PosteriorPredictive,
+)
+from .priors import MatrixNormalInverseWishart, NormalInverseWishart
+from .residuals import (
+    AuxiliaryResiduals,
+    Backtest,
+    Innovations,
+    lgssm_auxiliary_residuals,
+    lgssm_backtest,
+    lgssm_innovations,
+)
+from .system import FilterOptions
+
+__all__ = [
+    "AuxiliaryResiduals",
+    "Backtest",
+    "FilterOptions",
+    "GaussianForecast",
+    "GaussianSSM",
+    "GibbsChain",
+    "Innovations",
+    "LGSSMGradient",
+    "LinearGaussianConjugateSSM",
+    "LinearGaussianSSM",
+    "MatrixNormalInverseWishart",
+    "NormalInverseWishart",
+    "PosteriorGSSMFiltered",
+    "PosteriorGSSMSmoothed",
+    "PosteriorPredictive",
+    "lgssm_auxiliary_residuals",
+    "lgssm_backtest",
+    "lgssm_filter",
+    "lgssm_forecast",
+    "lgssm_innovations",
+    "lgssm_joint_sample",
+    "lgssm_log_prob",
+    "lgssm_log_prob_and_grad",
+    "lgssm_marginal_log_prob",
+    "lgssm_posterior_predictive",
+    "lgssm_posterior_sample",
+    "lgssm_smoother",
+    "make_lgssm_params",
+]
