@@ -23,7 +23,7 @@ fn parallel_verbs_equal_the_ordinary_ones_for_sequences_of_any_length_with_input
     let inputs: Vec<f64> = (0..5200).map(|t| (t as f64 / 9.0).sin()).collect();
     let data = Dataset::ragged(&problem.emissions[..], &[100, 5000, 100], 2).unwrap();
     let data = data.with_inputs(&inputs[..], 1).unwrap();
-    let options = GaussianOptions { steady_state: true, share: false };
+    let options = GaussianOptions { share: false, ..Default::default() };
     let filter = params.filter(&data, &options).unwrap();
     let smoother = params.smoother(&data, &options).unwrap();
     for schedule in [Schedule::Sequential, Schedule::Scan, Schedule::Auto] {

@@ -1,6 +1,5 @@
 //! Laws of diagnosis: residuals, tests, standard errors and backtests against independent routes.
 
-#[allow(unreachable_pub, reason = "other test binaries share the file")]
 #[path = "../gaussian_common/mod.rs"]
 mod gaussian_common;
 

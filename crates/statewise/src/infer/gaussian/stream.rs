@@ -7,10 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use statewise_kernels::gaussian::{
-    Gains, OnlineKalman, OnlineKalmanState, Series, SmoothedWindow, Steps, System, WindowStep,
-    smooth_window,
-};
+use statewise_kernels::gaussian::{Gains, OnlineKalman, OnlineKalmanState, Series, Steps, System};
 use statewise_kernels::linalg::negative_pivot;
 
 use super::GaussianOptions;
