@@ -6,6 +6,7 @@ use statewise::diagnose::{self, AcfBounds, Alternative, Portmanteau, TestResult}
 
 use crate::convert::{error, flat, slice};
 
+type Array1<'py> = Bound<'py, PyArray1<f64>>;
 /// (statistic, p-value, degrees of freedom, those of the denominator of an F test).
 type TestTuple = (f64, f64, f64, Option<f64>);
 
@@ -23,7 +24,7 @@ pub(crate) fn autocorrelation<'py>(
     max_lag: usize,
     level: f64,
     bartlett: bool,
-) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyArray1<f64>>)> {
+) -> PyResult<(Array1<'py>, Array1<'py>)> {
     let found = diagnose::autocorrelation(slice(&series)?, max_lag).map_err(error)?;
     let kind = if bartlett { AcfBounds::Bartlett } else { AcfBounds::WhiteNoise };
     let bounds = found.bounds(level, kind).map_err(error)?;
