@@ -33,7 +33,9 @@ impl From<statewise::Error> for Failure {
         let text = error.to_string();
         let hint = match &error {
             statewise::Error::Io { .. } => None,
-            statewise::Error::Chain { .. } => Some("look at that row of the data; rows count from 0"),
+            statewise::Error::Chain { .. } | statewise::Error::Gaussian { .. } => {
+                Some("look at that row of the data; rows count from 0")
+            }
             statewise::Error::ModelFile(_) => {
                 Some("`statewise fit … --output model.json` writes a new one")
             }

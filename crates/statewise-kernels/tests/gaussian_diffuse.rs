@@ -139,7 +139,6 @@ fn all_moments_and_the_evidence_equal_those_of_the_joint_gaussian() {
             ("smoothed diffuse", &got.smoothed_diffuse, &want.smoothed_diffuse),
             ("lag-one covs", &got.lag_one_covs, &want.lag_one_covs),
         ] {
-            // "random, M = 1" has a poorly conditioned start: two digits go.
             assert_close(name, what, got, want, 1e-9);
         }
     }
@@ -259,6 +258,8 @@ fn slope(
 #[test]
 fn every_gradient_equals_finite_differences_of_the_dense_evidence() {
     type Field = fn(&mut GaussianProblem) -> &mut Vec<f64>;
+    /// Name, gradient, where the values are, side of a symmetric matrix, entries not read.
+    type Case<'a> = (&'a str, &'a [f64], Field, Option<usize>, usize);
     let mut checked = 0;
     for problem in diffuse_gaussian_corpus().into_iter().chain(more()) {
         let (d, m) = (problem.state_dim, problem.emission_dim);
@@ -291,7 +292,7 @@ fn every_gradient_equals_finite_differences_of_the_dense_evidence() {
             .map(|(u, y)| if y.is_nan() { 0.0 } else { -u })
             .collect();
         let system = &got.gradient;
-        let all: [(&str, &[f64], Field, Option<usize>, usize); 9] = [
+        let all: [Case<'_>; 9] = [
             ("m", &system.initial_mean, |p| &mut p.initial_mean, None, 0),
             ("P", &system.initial_cov, |p| &mut p.initial_cov, Some(d), 0),
             ("A", &system.transition, |p| &mut p.transition.values, None, later(&problem.transition)),

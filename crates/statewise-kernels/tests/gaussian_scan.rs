@@ -6,8 +6,10 @@ use gaussian_common::{assert_close, series, system};
 use proptest::prelude::*;
 use statewise_kernels::discrete::Schedule;
 use statewise_kernels::gaussian::{
-    FilterRows, GaussianError, Scheduled, SmootherRows, filter_scheduled, smooth_scheduled,
+    FilterRows, GaussianError, Scheduled, SmootherRows, filter_scheduled, sample_scheduled,
+    smooth_scheduled,
 };
+use statewise_kernels::random::Seed;
 use statewise_testkit::{GaussianProblem, GaussianShape, GaussianSteps, random_gaussian_problem};
 
 #[derive(Debug, PartialEq)]
@@ -211,6 +213,75 @@ fn errors_are_those_of_one_pass() {
     let error = filter_scheduled(&system(&problem), &series(&problem), Schedule::Scan, true, rows);
     let found = error.unwrap_err().to_string();
     assert!(found.starts_with("filtered_means has 7 entries, expected 10000"), "{found}");
+}
+
+fn draws(
+    problem: &GaussianProblem,
+    schedule: Schedule,
+    steady: bool,
+    num_samples: usize,
+) -> (Vec<f64>, usize) {
+    let mut out = vec![0.0; num_samples * problem.num_steps * problem.state_dim];
+    let (system, series) = (system(problem), series(problem));
+    let scheduled =
+        sample_scheduled(&system, &series, schedule, steady, Seed(3), num_samples, &mut out).unwrap();
+    (out, scheduled.num_blocks)
+}
+
+#[test]
+fn posterior_draws_are_the_same_on_every_schedule() {
+    let varying = GaussianShape { per_step: true, offsets: true, missing: 0.1, ..Default::default() };
+    let problems = [
+        random_gaussian_problem(3, 2, 3500, GaussianShape { missing: 0.05, ..Default::default() }, 2),
+        random_gaussian_problem(2, 3, 3500, varying, 2),
+        climbing(),
+        regression(),
+        noise_free(),
+    ];
+    for problem in problems {
+        let (want, one) = draws(&problem, Schedule::Sequential, false, 2);
+        let (got, blocks) = draws(&problem, Schedule::Scan, true, 2);
+        assert!(one == 1 && blocks > 2, "{}", problem.name);
+        assert_close(&problem.name, "draws", &got, &want, 1e-9);
+    }
+}
+
+#[test]
+fn posterior_draws_have_the_moments_of_the_smoother() {
+    let n = 20_000;
+    for (per_step, missing) in [(false, 0.0), (true, 0.4)] {
+        let shape = GaussianShape { per_step, offsets: true, diagonal_noise: per_step, missing };
+        let problem = random_gaussian_problem(2, 2, 6, shape, 17);
+        let want = run(&problem, Schedule::Sequential, true).unwrap();
+        let (paths, _) = draws(&problem, Schedule::Sequential, true, n);
+        let mean = |t: usize, i: usize| want.means[2][t * 2 + i];
+        let moment = |t: usize, i: usize, u: usize, j: usize| {
+            let term = |path: &[f64]| (path[t * 2 + i] - mean(t, i)) * (path[u * 2 + j] - mean(u, j));
+            paths.chunks_exact(12).map(term).sum::<f64>() / n as f64
+        };
+        // Five standard errors of a mean and of a second moment.
+        let bound = 5.0 / (n as f64).sqrt();
+        for t in 0..6 {
+            for i in 0..2 {
+                let variance = |t: usize, i: usize| want.covs[2][t * 4 + i * 3];
+                let found = paths.chunks_exact(12).map(|path| path[t * 2 + i]).sum::<f64>() / n as f64;
+                assert!((found - mean(t, i)).abs() < bound * variance(t, i).sqrt(), "{t} {i}");
+                for j in 0..2 {
+                    let scale = (2.0 * variance(t, i) * variance(t, j)).sqrt();
+                    let cov = want.covs[2][t * 4 + i * 2 + j];
+                    assert!((moment(t, i, t, j) - cov).abs() < bound * scale, "{t} {i} {j}");
+                    if t < 5 {
+                        let scale = (2.0 * variance(t, i) * variance(t + 1, j)).sqrt();
+                        let cov = want.covs[3][t * 4 + i * 2 + j];
+                        assert!(
+                            (moment(t, i, t + 1, j) - cov).abs() < bound * scale,
+                            "lag one {t} {i} {j}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }
 
 proptest! {

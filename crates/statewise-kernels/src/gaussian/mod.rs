@@ -10,6 +10,7 @@
 //! [`BlockTridiagonal`].
 
 mod block_tridiagonal;
+mod collapse;
 mod dense;
 mod diffuse;
 mod gains;
@@ -22,10 +23,12 @@ mod riccati;
 mod riccati_state;
 mod scan;
 mod schedule;
+mod simulate;
 mod small;
 mod smoothed_means;
 mod smoothing;
 mod square_root;
+mod summary;
 mod system;
 mod transfer;
 mod window;
@@ -34,6 +37,7 @@ pub use block_tridiagonal::{
     BlockTridiagonal, BlockTridiagonalMoments, BlockTridiagonalWorkspace, block_tridiagonal_expectations,
     block_tridiagonal_log_normalizer,
 };
+pub use collapse::{Collapse, CollapsedRows};
 pub use diffuse::{DiffuseGains, DiffuseSmoothing};
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
@@ -47,6 +51,7 @@ pub use online::{OnlineKalman, OnlineKalmanState};
 pub use riccati::{Riccati, RiccatiReport};
 pub use riccati_state::RiccatiState;
 pub use schedule::{FilterRows, Scheduled, SmootherRows, filter_scheduled, smooth_scheduled};
+pub use simulate::sample_scheduled;
 pub use smoothed_means::{SmoothedRows, smooth_means};
 pub use smoothing::Smoothing;
 pub use square_root::{

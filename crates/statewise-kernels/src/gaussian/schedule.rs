@@ -120,7 +120,7 @@ pub fn smooth_scheduled(
     Ok(Scheduled { marginal_loglik: forward.means.marginal_loglik(), num_blocks: 1 })
 }
 
-fn check(system: &System<'_>, series: &Series<'_>) -> Result<usize, GaussianError> {
+pub(super) fn check(system: &System<'_>, series: &Series<'_>) -> Result<usize, GaussianError> {
     let num_steps = series.num_steps(system);
     system.check(num_steps)?;
     series.check(system)?;
@@ -188,7 +188,7 @@ pub(super) struct Forward {
     pub(super) gains: Gains,
     pub(super) innovations: Vec<f64>,
     /// Filtered means, where the caller does not keep them.
-    filtered: Vec<f64>,
+    pub(super) filtered: Vec<f64>,
     pub(super) means: MeanState,
     pub(super) rank_lost: usize,
 }

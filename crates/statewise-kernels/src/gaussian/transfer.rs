@@ -9,12 +9,13 @@
 
 use super::dense::{Into, Left, product};
 use super::gains::Gains;
+use super::riccati::identity;
 use super::system::System;
 use crate::math::dispatch::vectorised;
 
 /// Entries of Φ below which what was known before a stretch no longer matters at its end, whatever the
 /// units: a state would have to be 10²⁴ standard deviations of rounding away to be felt.
-const FORGOTTEN: f64 = 1e-40;
+pub(super) const FORGOTTEN: f64 = 1e-40;
 
 /// The recursion over a stretch.
 #[derive(Clone, Debug)]
@@ -39,6 +40,13 @@ impl Transfer {
         let phi = psi.clone();
         let (precision, score) = (vec![0.0; d * d], vec![0.0; d]);
         Transfer { psi, phi, precision, score, forgotten: false, x: vec![0.0; m * d] }
+    }
+
+    /// Starts with Ψ = I.
+    pub(super) fn unit(system: &System<'_>) -> Self {
+        let mut unit = vec![0.0; system.state_dim * system.state_dim];
+        identity(system.state_dim, &mut unit);
+        Transfer::start(system, unit)
     }
 
     /// The largest |Φ_ij|.

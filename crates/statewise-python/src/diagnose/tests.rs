@@ -6,13 +6,14 @@ use statewise::diagnose::{self, AcfBounds, Alternative, Portmanteau, TestResult}
 
 use crate::convert::{error, flat, slice};
 
-type Array1<'py> = Bound<'py, PyArray1<f64>>;
 /// (statistic, p-value, degrees of freedom, those of the denominator of an F test).
 type TestTuple = (f64, f64, f64, Option<f64>);
 
 fn tuple(test: TestResult) -> TestTuple {
     (test.statistic, test.p_value, test.dof, test.denominator_dof)
 }
+
+type Values<'py> = Bound<'py, PyArray1<f64>>;
 
 /// Autocorrelations of lags 0..=max_lag, and their bounds under white noise (or, with `bartlett`, of no
 /// correlation from each lag on).
@@ -24,7 +25,7 @@ pub(crate) fn autocorrelation<'py>(
     max_lag: usize,
     level: f64,
     bartlett: bool,
-) -> PyResult<(Array1<'py>, Array1<'py>)> {
+) -> PyResult<(Values<'py>, Values<'py>)> {
     let found = diagnose::autocorrelation(slice(&series)?, max_lag).map_err(error)?;
     let kind = if bartlett { AcfBounds::Bartlett } else { AcfBounds::WhiteNoise };
     let bounds = found.bounds(level, kind).map_err(error)?;

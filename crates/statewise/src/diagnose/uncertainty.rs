@@ -233,6 +233,9 @@ impl Uncertainty {
     /// Inverts the information within the directions that the data identify, and names the others.
     fn invert(&mut self, errors: &[f64]) -> Result<()> {
         let p = self.coordinates.len();
+        if p == 0 {
+            return Ok(());
+        }
         let s = &self.scales;
         let scaled = |values: &[f64]| -> Vec<f64> {
             (0..p * p).map(|ij| values[ij] * s[ij / p] * s[ij % p]).collect()

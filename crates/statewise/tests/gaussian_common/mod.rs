@@ -1,5 +1,5 @@
 //! Problems of the test kit as parameters and data, and comparisons.
-#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use statewise::data::Dataset;
 use statewise::model::linear_gaussian::LgssmParams;

@@ -290,7 +290,6 @@ fn the_nile_at_the_variances_of_the_literature() {
 }
 
 #[test]
-#[ignore = "the verbs of LgssmParams do not start diffuse yet"]
 fn diffuse_models_equal_statsmodels() {
     DIFFUSE.iter().for_each(|name| check(name));
 }

@@ -1,7 +1,7 @@
 //! Decompositions, coefficients and forecasts.
 
 use statewise::data::Dataset;
-use statewise::infer::gaussian::GaussianOptions;
+use statewise::infer::gaussian::{Form, GaussianOptions};
 use statewise::model::structural::block::{
     Intervention, LocalLevel, Matern, Regression, Shape, Smoothness,
 };
@@ -12,7 +12,7 @@ use statewise_kernels::linalg::{cholesky, log_det_chol, solve_chol, solve_lower}
 use super::corpus::{self, build};
 use super::learning::proper;
 
-const OPTIONS: GaussianOptions = GaussianOptions { steady_state: true, share: true };
+const OPTIONS: GaussianOptions = GaussianOptions { form: Form::Auto, steady_state: true, share: true };
 
 fn close(what: &str, got: &[f64], want: &[f64], tolerance: f64) {
     assert_eq!(got.len(), want.len(), "{what}");

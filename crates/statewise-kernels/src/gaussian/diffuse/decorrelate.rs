@@ -53,7 +53,7 @@ impl Scalars {
                 let (head, tail) = emission.split_at_mut(i * d);
                 add(&mut tail[..d], -loading, &head[j * d..(j + 1) * d]);
             }
-            if !(pivot >= -NEGATIVE * r[i * m + i]) {
+            if pivot.is_nan() || pivot < -NEGATIVE * r[i * m + i] {
                 return Err(GaussianError::Indefinite { argument: "emission_cov", t, pivot });
             }
             variances[i] = if pivot > ROUNDING * m as f64 * r[i * m + i] { pivot } else { 0.0 };

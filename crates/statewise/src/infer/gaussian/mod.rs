@@ -9,12 +9,14 @@ mod covariances;
 mod filter;
 mod forecast;
 mod gradient;
+mod parallel;
 mod plan;
 mod predictive;
 mod sample;
 mod smooth;
 mod square_root;
 mod stream;
+mod stream_read;
 mod stream_replay;
 mod stream_state;
 
@@ -26,7 +28,8 @@ pub use predictive::GaussianPredictive;
 pub(crate) use predictive::add_emission_cov;
 pub use smooth::{GaussianSmoothed, GaussianSmoothedSlices};
 pub(crate) use smooth::{SmoothedLot, Wanted};
-pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition, Innovation};
+pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition};
+pub use stream_read::Innovation;
 pub use stream_state::GaussianFilterState;
 
 use serde::{Deserialize, Serialize};

@@ -7,14 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use statewise_kernels::gaussian::{
-    Gains, OnlineKalman, OnlineKalmanState, Series, SmoothedWindow, Steps, System, WindowStep,
-    smooth_window,
-};
+use statewise_kernels::gaussian::{Gains, OnlineKalman, OnlineKalmanState, Series, Steps, System};
 use statewise_kernels::linalg::negative_pivot;
 
-use super::predictive::add_emission_cov;
-use super::{GaussianForecast, GaussianOptions};
+use super::GaussianOptions;
 use crate::error::{Error, Result};
 use crate::model::linear_gaussian::LgssmParams;
 
@@ -50,21 +46,6 @@ pub struct GaussianTransition {
     pub cov: Vec<f64>,
 }
 
-/// How far the last observation was from its prediction.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Innovation {
-    /// v = y − H m − d − D u, \[M\]; NaN where missing.
-    pub residual: Vec<f64>,
-    /// S = H P Hᵀ + R, \[M, M\], of all entries.
-    pub cov: Vec<f64>,
-    /// L⁻¹ v over the entries observed, S = L Lᵀ, \[M\]; NaN where missing.
-    pub standardised: Vec<f64>,
-    /// vᵀ S⁻¹ v over the entries observed: χ² with `num_observed` degrees of freedom.
-    pub nis: f64,
-    /// Entries observed.
-    pub num_observed: usize,
-}
-
 /// What defines a step.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Given {
@@ -79,10 +60,10 @@ pub(super) struct Given {
 pub(super) struct KeptStep {
     pub(super) given: Given,
     pub(super) before: OnlineKalmanState,
-    gains: Gains,
-    predicted: Vec<f64>,
-    filtered: Vec<f64>,
-    innovation: Vec<f64>,
+    pub(super) gains: Gains,
+    pub(super) predicted: Vec<f64>,
+    pub(super) filtered: Vec<f64>,
+    pub(super) innovation: Vec<f64>,
 }
 
 /// A step predicted but not updated.
@@ -90,7 +71,7 @@ pub(super) struct KeptStep {
 pub(super) struct Pending {
     pub(super) input: Vec<f64>,
     pub(super) transition: Option<GaussianTransition>,
-    belief: GaussianBelief,
+    pub(super) belief: GaussianBelief,
 }
 
 impl LgssmParams {
@@ -217,102 +198,6 @@ impl GaussianOnlineFilter {
         self.pending.as_ref().map_or_else(|| belief(&self.engine), |pending| pending.belief.clone())
     }
 
-    /// The innovation of the last step taken; `None` before the first.
-    pub fn innovation(&self) -> Option<Innovation> {
-        let step = self.kept.back()?;
-        let t = self.engine.num_steps() - 1;
-        let (system, m) = (self.params.system(), self.params.emission_dim());
-        let (_, offset) = self.params.offsets_at(t, &step.given.input);
-        let y = &step.given.emission;
-        let series = Series { emission_offset: Some(Steps::fixed(&offset)), ..Series::new(y) };
-        let mut residual = vec![0.0; m];
-        series.emission_mean(&system, t, &step.predicted, &mut residual);
-        residual.iter_mut().zip(y).for_each(|(v, y)| *v = y - *v);
-        let mut cov = vec![0.0; m * m];
-        add_emission_cov(&system, t, step.gains.predicted_cov(t), &mut cov);
-        let seen = |(w, y): (&f64, &f64)| if y.is_nan() { f64::NAN } else { *w };
-        Some(Innovation {
-            residual,
-            cov,
-            standardised: step.innovation.iter().zip(y).map(seen).collect(),
-            nis: step.innovation.iter().map(|w| w * w).sum(),
-            num_observed: y.iter().filter(|y| !y.is_nan()).count(),
-        })
-    }
-
-    /// z_{t-lag}..z_t given y_{1:t}; from the first state on where the series is shorter.
-    ///
-    /// # Errors
-    /// More steps than are kept, or no step taken.
-    pub fn fixed_lag(&self, lag: usize) -> Result<SmoothedWindow> {
-        let num_steps = self.engine.num_steps();
-        let wanted = num_steps.min(lag.saturating_add(1));
-        if wanted == 0 || wanted > self.kept.len() {
-            let found = format!("{lag} with {num_steps} steps taken and {} kept", self.kept.len());
-            return Err(Error::argument("lag", found, "less than the history, after a step"));
-        }
-        let system = self.params.system();
-        let first = num_steps - wanted;
-        let kept = (first..num_steps).zip(self.kept.range(self.kept.len() - wanted..));
-        let steps: Vec<WindowStep<'_>> = kept
-            .map(|(t, step)| WindowStep {
-                gains: &step.gains,
-                transition: match &step.given.transition {
-                    Some(own) => &own.weights,
-                    None => system.transition.at(t),
-                },
-                filtered: &step.filtered,
-                innovation: &step.innovation,
-            })
-            .collect();
-        Ok(smooth_window(&system, &steps))
-    }
-
-    /// States and emissions of the `horizon` steps after the last one taken; `future_inputs` are their
-    /// inputs, \[horizon, U\]. The step that is open, if there is one, is the first of them, by its own
-    /// dynamics.
-    ///
-    /// # Errors
-    /// A horizon of 0, inputs of another size, or arrays that end.
-    pub fn forecast(&self, horizon: usize, future_inputs: &[f64]) -> Result<GaussianForecast> {
-        let (d, m, u) = (self.params.state_dim(), self.params.emission_dim(), self.params.input_dim());
-        if horizon == 0 || future_inputs.len() != horizon * u {
-            let found = format!("horizon {horizon} with {} input values", future_inputs.len());
-            return Err(Error::argument(
-                "future_inputs",
-                found,
-                format!("at least 1 step, {u} values each"),
-            ));
-        }
-        let first = self.engine.num_steps();
-        self.params.check_num_steps(first + horizon)?;
-        let system = self.params.system();
-        let mut engine = self.engine.clone();
-        let mut transition = self.pending.as_ref().and_then(|pending| pending.transition.clone());
-        let mut forecast = GaussianForecast {
-            state_means: Vec::with_capacity(horizon * d),
-            state_covs: Vec::with_capacity(horizon * d * d),
-            emission_means: vec![0.0; horizon * m],
-            emission_covs: vec![0.0; horizon * m * m],
-        };
-        for h in 0..horizon {
-            let input = future_inputs[h * u..(h + 1) * u].to_vec();
-            let given = Given { emission: vec![f64::NAN; m], input, transition: transition.take() };
-            advance(&self.params, &mut engine, &given)?;
-            let t = first + h;
-            let (_, offset) = self.params.offsets_at(t, &given.input);
-            let series =
-                Series { emission_offset: Some(Steps::fixed(&offset)), ..Series::new(&given.emission) };
-            let mean = engine.predicted_mean();
-            series.emission_mean(&system, t, mean, &mut forecast.emission_means[h * m..(h + 1) * m]);
-            let cov = engine.gains().predicted_cov(t);
-            add_emission_cov(&system, t, cov, &mut forecast.emission_covs[h * m * m..(h + 1) * m * m]);
-            forecast.state_means.extend_from_slice(mean);
-            forecast.state_covs.extend_from_slice(cov);
-        }
-        Ok(forecast)
-    }
-
     /// A second filter that goes on from here on its own; the steps kept are shared.
     pub fn fork(&self) -> Self {
         self.clone()
@@ -383,7 +268,7 @@ impl GaussianTransition {
 }
 
 /// Takes a step with the engine.
-fn advance(params: &LgssmParams, engine: &mut OnlineKalman, given: &Given) -> Result<f64> {
+pub(super) fn advance(params: &LgssmParams, engine: &mut OnlineKalman, given: &Given) -> Result<f64> {
     let t = engine.num_steps();
     params.check_num_steps(t + 1)?;
     let system = params.system();

@@ -24,8 +24,8 @@ pub struct GaussianFilterState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedStep {
-    #[serde(with = "exact")]
-    emission: Vec<f64>,
+    /// `None` where missing.
+    emission: Vec<Option<f64>>,
     input: Vec<f64>,
     transition: Option<GaussianTransition>,
 }
@@ -64,7 +64,7 @@ impl GaussianOnlineFilter {
         let mut steps: Vec<SavedStep> = self.kept.iter().map(|step| step.given.clone().into()).collect();
         if let Some(pending) = &self.pending {
             let (input, transition) = (pending.input.clone(), pending.transition.clone());
-            let emission = vec![f64::NAN; self.params.emission_dim()];
+            let emission = vec![None; self.params.emission_dim()];
             steps.push(SavedStep { emission, input, transition });
         }
         GaussianFilterState { checkpoint, steps, open: self.pending.is_some() }
@@ -84,13 +84,14 @@ impl GaussianOnlineFilter {
         })?;
         let open = usize::from(state.open);
         for (i, step) in state.steps.iter().enumerate() {
-            next.check_emission(&step.emission)?;
-            next.check_input(&step.input)?;
-            step.transition.as_ref().map_or(Ok(()), |f| f.check(self.params.state_dim()))?;
+            let given = Given::from(step.clone());
+            next.check_emission(&given.emission)?;
+            next.check_input(&given.input)?;
+            given.transition.as_ref().map_or(Ok(()), |f| f.check(self.params.state_dim()))?;
             if i + open < state.steps.len() {
-                next.take(step.clone().into())?;
+                next.take(given)?;
             } else {
-                next.open(step.input.clone(), step.transition.clone())?;
+                next.open(given.input, given.transition)?;
             }
         }
         *self = next;
@@ -149,13 +150,15 @@ impl Checkpoint {
 
 impl From<Given> for SavedStep {
     fn from(given: Given) -> Self {
-        SavedStep { emission: given.emission, input: given.input, transition: given.transition }
+        let emission = given.emission.into_iter().map(|y| (!y.is_nan()).then_some(y)).collect();
+        SavedStep { emission, input: given.input, transition: given.transition }
     }
 }
 
 impl From<SavedStep> for Given {
     fn from(step: SavedStep) -> Self {
-        Given { emission: step.emission, input: step.input, transition: step.transition }
+        let emission = step.emission.into_iter().map(|y| y.unwrap_or(f64::NAN)).collect();
+        Given { emission, input: step.input, transition: step.transition }
     }
 }
 
