@@ -2,7 +2,7 @@
 
 use statewise::Seed;
 use statewise::data::Dataset;
-use statewise::infer::gaussian::GaussianOptions;
+use statewise::infer::gaussian::{Form, GaussianOptions};
 use statewise::learn::{Em, Learnable, Learner, QuasiNewton};
 use statewise::model::structural::block::{
     Arma, Autoregressive, BlockSpec, Cycle, LocalLevel, LocalLinearTrend, Matern, OrnsteinUhlenbeck,
@@ -66,8 +66,10 @@ pub(crate) fn check_score(model: &StructuralTimeSeries, data: &Dataset<'_>) {
     let params = corpus::params(model);
     let statistics = model.e_step(&params, data).unwrap();
     let score = model.score(&params, &statistics);
+    // Differences need all digits of the evidence; square roots keep more of them.
+    let options = GaussianOptions { form: Form::SquareRoot, ..Default::default() };
     let value = |at: &Params| {
-        let logliks = model.marginal_log_prob(at, data, &GaussianOptions::default()).unwrap();
+        let logliks = model.marginal_log_prob(at, data, &options).unwrap();
         logliks.iter().enumerate().map(|(n, loglik)| data.weight(n) * loglik).sum::<f64>()
     };
     let here = value(&params);
