@@ -42,7 +42,7 @@ for h in (0, 2, 5, 11):
 
 if plot:
     ax = sw.plots.plot_forecast(y[:known], forecast, times=times, actual=y[known:], num_past=72)
-    ticks = np.array([100, 150, 200, 300, 400, 600])
+    ticks = np.array([200, 300, 400, 500, 600])
     ax.set_yticks(np.log(ticks), labels=map(str, ticks))
     ax.set(xlabel="", ylabel="passengers a month (thousands)", title="International airline passengers")
     ax.spines[["top", "right"]].set_visible(False)

@@ -61,9 +61,10 @@ if plot:
                 dates[gap], mean[gap], 1.96 * std[gap], fmt="o", markersize=3, linewidth=0.8,
                 color="#0072B2", label="filled in, 95 %",
             )  # fmt: skip
+        if ax is last:
             ax.plot(dates[span & hidden], measured[span & hidden], "x", color="#D55E00", label="hidden")
         ax.set_ylabel("CO₂ (ppm)")
-        ax.margins(x=0.01)
+        ax.margins(x=0.01, y=0.15)
         ax.spines[["top", "right"]].set_visible(False)
-        ax.legend(loc="upper left", frameon=False, ncols=2)
+        ax.legend(loc="upper left", frameon=False, ncols=4)
     fig.savefig(plot, dpi=150)
