@@ -1,6 +1,6 @@
 //! Times a long series step by step and in blocks of time, with and without a steady state.
 //!
-//! `cargo run --release -p statewise-kernels --example time_gaussian_schedules [num_steps]`
+//! `cargo run --release -p statewise-kernels --example time_gaussian_schedules [num_steps num_runs]`
 
 use std::time::Instant;
 
@@ -10,7 +10,9 @@ use statewise_kernels::gaussian::{
 };
 
 fn main() {
-    let num_steps: usize = std::env::args().nth(1).and_then(|a| a.parse().ok()).unwrap_or(1_000_000);
+    let sizes: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    let num_steps = sizes.first().copied().unwrap_or(1_000_000);
+    let num_runs = sizes.get(1).copied().unwrap_or(7);
     let (dt, q) = (0.1f64, 0.5);
     let (a, b, c) = (q * dt.powi(3) / 3.0, q * dt.powi(2) / 2.0, q * dt);
     let transition = [1.0, 0.0, dt, 0.0, 0.0, 1.0, 0.0, dt, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0];
@@ -36,11 +38,11 @@ fn main() {
     println!("T = {num_steps}, {} threads", rayon::current_num_threads());
     for steady_state in [true, false] {
         for schedule in [Schedule::Sequential, Schedule::Scan] {
-            time(&format!("steady {steady_state}, {schedule:?}, filtered means"), || {
+            time(num_runs, &format!("steady {steady_state}, {schedule:?}, filtered means"), || {
                 let rows = FilterRows { filtered_means: &mut means, ..FilterRows::default() };
                 filter_scheduled(&system, &series, schedule, steady_state, rows).map(|s| s.marginal_loglik)
             });
-            time(&format!("steady {steady_state}, {schedule:?}, filtered moments"), || {
+            time(num_runs, &format!("steady {steady_state}, {schedule:?}, filtered moments"), || {
                 let rows = FilterRows {
                     filtered_means: &mut means,
                     filtered_covs: &mut covs,
@@ -48,7 +50,7 @@ fn main() {
                 };
                 filter_scheduled(&system, &series, schedule, steady_state, rows).map(|s| s.marginal_loglik)
             });
-            time(&format!("steady {steady_state}, {schedule:?}, smoother"), || {
+            time(num_runs, &format!("steady {steady_state}, {schedule:?}, smoother"), || {
                 let rows = SmootherRows {
                     filtered_means: &mut means,
                     filtered_covs: &mut covs,
@@ -62,10 +64,10 @@ fn main() {
     }
 }
 
-/// Prints the least of seven times.
-fn time<E: std::fmt::Debug>(what: &str, mut work: impl FnMut() -> Result<f64, E>) {
+/// Prints the least time of several runs.
+fn time<E: std::fmt::Debug>(num_runs: usize, what: &str, mut work: impl FnMut() -> Result<f64, E>) {
     let (mut best, mut value) = (f64::INFINITY, 0.0);
-    for _ in 0..7 {
+    for _ in 0..num_runs {
         let start = Instant::now();
         match work() {
             Ok(answer) => value = answer,

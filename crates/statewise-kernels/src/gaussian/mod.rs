@@ -28,6 +28,7 @@ mod small;
 mod smoothed_means;
 mod smoothing;
 mod square_root;
+mod summary;
 mod system;
 mod transfer;
 mod window;

@@ -1,13 +1,7 @@
 //! Filtering and smoothing of one long series, blocks of time in parallel.
 //!
-//! Given the state before a block, the rest is a filter that starts from certainty; with Φ, J and η as in
-//! [`transfer`](super::transfer) over it, b and C its last filtered moments, a belief N(m, P) before the
-//! block becomes at its end
-//!
-//! P' = Φ (I + P J)⁻¹ P Φᵀ + C;  m' = Φ (m + (I + P J)⁻¹ P (η − J m)) + b
-//!
-//! 1. (Φ, b, C, J, η) of all blocks in parallel. Where Φ vanishes over the block's tail, the tail will do:
-//!    a filter that forgets costs a few dozen steps per block here, not all of them.
+//! 1. What each block makes of a belief before it ([`summary`](super::summary)), in parallel. As a rule its
+//!    tail says that: a filter that forgets costs a few dozen steps per block here, not all of them.
 //! 2. Beliefs at all block ends, one block after another.
 //! 3. All blocks filtered in parallel, by the ordinary engine, from these beliefs.
 //!
@@ -24,22 +18,16 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::dense::{Into, Left, mirror, product};
-use super::gains::Gains;
-use super::means::{MeanRows, MeanScratch, MeanState, advance_means};
-use super::riccati::{Riccati, identity};
-use super::schedule::{CHUNK, FilterRows, Forward, Later, Scheduled, SmootherRows, Start, filter_block};
+use super::dense::{Into, Left, mirror};
+use super::schedule::{FilterRows, Forward, Later, Scheduled, SmootherRows, Start, filter_block};
+use super::summary::{Settled, Summary, multiply, summarise, transposed};
 use super::system::{Series, System};
 use super::transfer::Transfer;
 use crate::discrete::Schedule;
-use crate::linalg::{cholesky, semidefinite_cholesky, solve_chol, solve_lower};
-use crate::math::dispatch::BASELINE;
 
 /// Steps of the shortest block, and the largest number of blocks.
 const MIN_BLOCK: usize = 1024;
-const MAX_BLOCKS: usize = 64;
-/// Steps of the first tail that is tried.
-const TAIL: usize = 128;
+const MAX_BLOCKS: usize = 32;
 /// Work (steps times D³) from which on [`Schedule::Auto`] thinks of blocks.
 const MIN_WORK: usize = 500_000;
 
@@ -79,9 +67,13 @@ pub(super) fn starts(
         }
     }
     let all = &blocks[..blocks.len() - 1];
+    let settled = Settled::of(system, steady_state, len);
     let summaries: Vec<Summary> = all
         .par_iter()
-        .map(|steps| summarise(system, series, steps, steady_state))
+        .map(|steps| match settled.as_ref().and_then(|settled| settled.summarise(system, series, steps)) {
+            Some(summary) => Some(summary),
+            None => summarise(system, series, steps, steady_state),
+        })
         .collect::<Option<_>>()?;
     let mut out = Vec::with_capacity(blocks.len());
     out.push(Block {
@@ -207,119 +199,6 @@ fn chunks(rows: &mut [f64], size: usize, count: usize) -> impl Iterator<Item = &
     rows.chunks_mut(size).chain(std::iter::repeat_with(|| &mut [][..]).take(none))
 }
 
-/// What a block makes of a belief before it.
-struct Summary {
-    /// Φ, J and η; `None` where nothing of the belief is left.
-    transfer: Option<Transfer>,
-    mean: Vec<f64>,
-    cov: Vec<f64>,
-    /// Steps that were looked at.
-    tail: usize,
-}
-
-/// The summary of a block, of its tail where that will do. The first block starts from the initial
-/// moments.
-fn summarise(
-    system: &System<'_>,
-    series: &Series<'_>,
-    block: &Range<usize>,
-    steady_state: bool,
-) -> Option<Summary> {
-    let mut tail = TAIL;
-    loop {
-        tail = tail.min(block.len());
-        let summary = filter_tail(system, series, block.end - tail..block.end, steady_state)?;
-        let Some(transfer) = &summary.transfer else { return Some(summary) };
-        if tail == block.len() {
-            return Some(summary);
-        }
-        // As many steps as it takes at the pace so far, and some.
-        let pace = -transfer.size().ln() / tail as f64;
-        let wanted = if pace > 0.0 { 1.25 * 92.5 / pace } else { f64::INFINITY };
-        let almost_all = 0.7 * block.len() as f64;
-        tail = if wanted < almost_all { (wanted as usize).max(2 * tail) } else { block.len() };
-    }
-}
-
-/// Filters a stretch from certainty about the state before it.
-fn filter_tail(
-    system: &System<'_>,
-    series: &Series<'_>,
-    steps: Range<usize>,
-    steady_state: bool,
-) -> Option<Summary> {
-    let (d, m, first) = (system.state_dim, system.emission_dim, steps.start);
-    let (mut riccati, mut gains, mut scratch) =
-        (Riccati::default(), Gains::default(), MeanScratch::default());
-    let (mut means, mut transfer);
-    if first == 0 {
-        riccati.start(system, system.initial_cov, steady_state);
-        means = MeanState::start(system.initial_mean);
-        transfer = None;
-    } else {
-        riccati.start(system, system.transition_cov.at(first), steady_state);
-        means = match &series.transition_offset {
-            Some(offset) => MeanState::start(offset.at(first)),
-            None => MeanState::start(&vec![0.0; d]),
-        };
-        transfer = Some(Transfer::start(system, system.transition.at(first).to_vec()));
-    }
-    let mut innovations = vec![0.0; CHUNK.min(steps.len()) * m];
-    for begin in steps.clone().step_by(CHUNK) {
-        let chunk = begin..steps.end.min(begin + CHUNK);
-        let emissions = &series.emissions[chunk.start * m..chunk.end * m];
-        let innovations = &mut innovations[..chunk.len() * m];
-        riccati.advance(system, emissions, chunk.clone(), &mut gains).ok()?;
-        let rows = MeanRows { innovations: &mut *innovations, ..MeanRows::default() };
-        let part = Series { emissions, ..*series };
-        advance_means(system, &part, chunk.clone(), &gains, &mut means, rows, &mut scratch).ok()?;
-        if let Some(transfer) = &mut transfer {
-            transfer.advance(system, &gains, innovations, chunk.end == steps.end);
-        }
-    }
-    if first > 0 && riccati.report().rank_lost > 0 {
-        return None;
-    }
-    let transfer = transfer.filter(|transfer| !transfer.forgotten);
-    let cov = riccati.filtered_cov().to_vec();
-    Some(Summary { transfer, mean: means.mean, cov, tail: steps.len() })
-}
-
-impl Summary {
-    /// The filtered belief at the block's end from that before it; `None` where rounding has made a
-    /// covariance indefinite.
-    fn carry(self, d: usize, (before, cov): (Vec<f64>, Vec<f64>)) -> Option<(Vec<f64>, Vec<f64>)> {
-        let Summary { transfer, mut mean, cov: mut carried, .. } = self;
-        let Some(Transfer { phi, precision, mut score, .. }) = transfer else {
-            return Some((mean, carried));
-        };
-        // P = L Lᵀ, G = I + Lᵀ J L = M Mᵀ and Y = M⁻¹ Lᵀ: (I + P J)⁻¹ P = L G⁻¹ Lᵀ = Yᵀ Y.
-        let mut l = cov;
-        semidefinite_cholesky(&mut l, d).ok()?;
-        let (mut x, mut g) = (vec![0.0; d * d], vec![0.0; d * d]);
-        identity(d, &mut g);
-        multiply(d, Left::plain(&precision, d), &l, &mut x, Into::Set);
-        multiply(d, Left::transposed(&l, d), &x, &mut g, Into::Add);
-        cholesky(&mut g, d).ok()?;
-        for (i, score) in score.iter_mut().enumerate() {
-            *score -= (0..d).map(|j| precision[i * d + j] * before[j]).sum::<f64>();
-        }
-        let mut move_by: Vec<f64> = (0..d).map(|j| (0..d).map(|i| l[i * d + j] * score[i]).sum()).collect();
-        solve_chol(&g, d, &mut move_by);
-        let now: Vec<f64> =
-            (0..d).map(|i| before[i] + (0..d).map(|j| l[i * d + j] * move_by[j]).sum::<f64>()).collect();
-        for (i, mean) in mean.iter_mut().enumerate() {
-            *mean += (0..d).map(|j| phi[i * d + j] * now[j]).sum::<f64>();
-        }
-        // Row i of L becomes column i of Y.
-        l.chunks_exact_mut(d).for_each(|row| solve_lower(&g, d, row));
-        multiply(d, Left::plain(&phi, d), &l, &mut x, Into::Set);
-        multiply(d, Left::plain(&x, d), &transposed(d, &x), &mut carried, Into::Add);
-        mirror::<0>(d, &mut carried);
-        Some((mean, carried))
-    }
-}
-
 /// The predicted moments of the first state of a block.
 fn predict(
     system: &System<'_>,
@@ -348,13 +227,4 @@ fn carry_back(d: usize, head: &Transfer, (r, n): &(Vec<f64>, Vec<f64>)) -> (Vec<
     multiply(d, Left::transposed(psi, d), &x, &mut carried, Into::Add);
     mirror::<0>(d, &mut carried);
     (adjoint, carried)
-}
-
-fn transposed(d: usize, a: &[f64]) -> Vec<f64> {
-    (0..d * d).map(|i| a[(i % d) * d + i / d]).collect()
-}
-
-/// C (op)= A B of square matrices.
-fn multiply(d: usize, a: Left<'_>, b: &[f64], c: &mut [f64], into: Into) {
-    product::<BASELINE, 0>([d, d, d], a, b, c, into);
 }
