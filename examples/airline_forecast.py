@@ -1,7 +1,8 @@
 """How far ahead can airline passengers be told?
 
-Monthly international airline passengers, 1949-1960, in logarithms: a level with a slope and a season that changes.
-Fitted to the first ten years; the last two are forecast at one go (the fan), and from every month (the scores).
+Monthly international airline passengers, 1949-1960, in logarithms: a level with a slope and a season that
+changes. Fitted to the first ten years; the last two are forecast at one go (the fan), and from every month (the
+scores).
 
 What to change next: `LocalLinearTrend()` with a slope that changes (its variance comes out as zero);
 `TrigonometricSeasonal(12)`; or no logarithms, to see the residuals fan out.
@@ -37,8 +38,9 @@ print(f"two years at one go: off by {100 * error:.1f} %, {100 * inside:.0f} % wi
 scores = model.backtest(fit.params, y, horizon=12, first_origin=known, season=12)
 print("months ahead  forecasts  log score    CRPS   MASE  in 95 %")
 for h in (0, 2, 5, 11):
-    numbers = scores.log_score[h, 0], scores.crps[h, 0], scores.mase[h, 0], scores.coverage[h, 0, -1]
-    print(f"{h + 1:12d}  {scores.num_targets[h, 0]:9.0f}" + "  {:9.3f}  {:6.4f}  {:5.2f}  {:7.0%}".format(*numbers))
+    log_score, crps, mase = scores.log_score[h, 0], scores.crps[h, 0], scores.mase[h, 0]
+    count, covered = scores.num_targets[h, 0], scores.coverage[h, 0, -1]
+    print(f"{h + 1:12d}  {count:9.0f}  {log_score:9.3f}  {crps:6.4f}  {mase:5.2f}  {covered:7.0%}")
 
 if plot:
     ax = sw.plots.plot_forecast(y[:known], forecast, times=times, actual=y[known:], num_past=72)

@@ -25,7 +25,11 @@ days, y = table[:, 0], table[:, 1:]
 names = ["log white cells", "log platelets", "hematocrit (%)"]
 
 model = sw.LinearGaussianSSM(
-    state_dim=3, emission_dim=3, has_dynamics_bias=False, has_emissions_bias=False, emission_covariance="diagonal"
+    state_dim=3,
+    emission_dim=3,
+    has_dynamics_bias=False,
+    has_emissions_bias=False,
+    emission_covariance="diagonal",
 )
 params, props = model.initialize(
     initial_mean=y[0],
@@ -40,13 +44,14 @@ props.initial.mean.trainable = props.initial.cov.trainable = False
 fit = model.fit_em(params, props, y, num_iters=1000)
 assert sw.monotonically_increasing(fit.log_probs, rtol=1e-10)
 
-print(f"log likelihood {fit.log_probs[0]:.3f} at the start, {fit.log_probs[-1]:.3f} after {fit.iterations} iterations")
+first, last = fit.log_probs[[0, -1]]
+print(f"log likelihood {first:.3f} at the start, {last:.3f} after {fit.iterations} iterations")
 print("F =\n" + np.array2string(fit.params.dynamics.weights, precision=3, suppress_small=True))
 filled = model.posterior_predictive(fit.params, y)
 for m, name in enumerate(names):
     gap = np.isnan(y[:, m])
-    noise = np.sqrt(fit.params.emissions.cov[m])
-    print(f"{name:16s} filled in on {gap.sum()} days, ± {filled.stds[gap, m].mean():.2f} (a sample: ± {noise:.2f})")
+    std, noise = filled.stds[gap, m].mean(), np.sqrt(fit.params.emissions.cov[m])
+    print(f"{name:16s} filled in on {gap.sum()} days, ± {std:.2f} (a sample: ± {noise:.2f})")
 
 if plot:
     import matplotlib.pyplot as plt

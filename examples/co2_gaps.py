@@ -1,8 +1,8 @@
 """What was the CO2 in the weeks that nobody measured?
 
-Weekly CO2 at Mauna Loa, 1958-2001, without 59 weeks: a trend, two yearly waves (52.18 weeks are a year) and noise.
-Missing weeks are NaN; they are integrated out when the model is fitted and filled in afterwards. To see how good
-that is, 13 known weeks are hidden as well.
+Weekly CO2 at Mauna Loa, 1958-2001, without 59 weeks: a trend, two yearly waves (52.18 weeks are a year) and
+noise. Missing weeks are NaN; they are integrated out when the model is fitted and filled in afterwards. To see
+how good that is, 13 known weeks are hidden as well.
 
 What to change next: hide a whole year; `num_harmonics=4`; waves that change (`stochastic=True`); or
 `fit.forecast(520)`, ten years ahead.
@@ -51,9 +51,9 @@ if plot:
     spans = [(top, "1958-03", "2002-01"), (first, "1958-03", "1965-01"), (last, "1983-06", "1986-01")]
     for ax, start, end in spans:
         span = (dates >= np.datetime64(start)) & (dates < np.datetime64(end))
-        day, band = dates[span], 1.96 * trend.stds[span, 0]
-        ax.fill_between(day, trend.means[span, 0] - band, trend.means[span, 0] + band, color="#E69F00", alpha=0.35)
-        ax.plot(day, trend.means[span, 0], color="#E69F00", label="trend, 95 % band")
+        day, level, band = dates[span], trend.means[span, 0], 1.96 * trend.stds[span, 0]
+        ax.fill_between(day, level - band, level + band, color="#E69F00", alpha=0.35)
+        ax.plot(day, level, color="#E69F00", label="trend, 95 % band")
         ax.plot(day, y[span], ".", color="#222222", markersize=3, label="measured")
         gap = span & np.isnan(y)
         if ax is not top:

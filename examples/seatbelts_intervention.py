@@ -44,6 +44,6 @@ print(f"petrol dearer by 10 % changed it by {100 * (1.1 ** effects['petrol'].mea
 
 if plot:
     panels = sw.plots.plot_components(fit.decompose(), y, times=times)
-    panels[0].set_title("level (with the series): log of drivers killed or seriously injured", loc="left", fontsize=10)
+    panels[0].set_title("level, with the series (log of drivers)", loc="left", fontsize=10)
     panels[-1].set_xlabel("")
     panels[0].get_figure().savefig(plot, dpi=150)

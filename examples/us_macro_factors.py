@@ -1,11 +1,11 @@
 """What do the growth rates of an economy have in common?
 
 Six quarterly series of the United States, 1959-2009, as standardised growth rates: a dynamic factor model,
-z_t = F z_{t-1} + N(0, I) and y_t = H z_t + N(0, R) with a diagonal R, learned by EM with one, two and three
-factors. Q = I and zeros above the diagonal of H pin down scale and rotation of the factors.
+z_t = F z_{t-1} + N(0, I) and y_t = H z_t + N(0, R) with a diagonal R, learned by EM with one to four factors.
+Q = I and zeros above the diagonal of H pin down scale and rotation of the factors.
 
-What to change next: other columns (`pop`, `m1`); `method="subspace"` as a start; or hide the last quarters of some
-series and let the others tell (`y[-2:, 0] = np.nan`).
+What to change next: other columns (`pop`, `m1`); `method="subspace"` as a start; or hide the last quarters of
+some series and let the others tell (`y[-2:, 0] = np.nan`).
 """
 
 import argparse
@@ -36,7 +36,8 @@ recessions = [
 
 def fit_factors(num_factors):
     model = sw.LinearGaussianSSM(num_factors, len(names), 0, False, False, emission_covariance="diagonal")
-    start, props = model.initialize(0, method="pca", emissions=y, dynamics_covariance=np.eye(num_factors))
+    unit = np.eye(num_factors)
+    start, props = model.initialize(method="pca", emissions=y, dynamics_covariance=unit)
     start = start._replace({"emissions.weights": np.tril(start.emissions.weights)})
     props.emissions.weights.free = np.tril(np.ones((len(names), num_factors))) > 0
     props.dynamics.cov.trainable = props.initial.mean.trainable = props.initial.cov.trainable = False
@@ -59,7 +60,8 @@ factor, loadings = sign * posterior.smoothed_means[:, 0], sign * params.emission
 std = np.sqrt(posterior.smoothed_covariances[:, 0, 0])
 down = np.any([(start <= quarters) & (quarters <= end) for start, end in recessions], axis=0)
 print(f"mean of the factor in recessions: {factor[down].mean():.2f}, elsewhere: {factor[~down].mean():.2f}")
-print(f"recessions in which it fell below -2: {sum(factor[(a <= quarters) & (quarters <= b)].min() < -2 for a, b in recessions)} of {len(recessions)}")
+deep = sum(factor[(start <= quarters) & (quarters <= end)].min() < -2 for start, end in recessions)
+print(f"recessions in which it fell below -2: {deep} of {len(recessions)}")
 
 if plot:
     import matplotlib.pyplot as plt
@@ -67,7 +69,8 @@ if plot:
     fig, (top, bottom) = plt.subplots(2, 1, figsize=(9, 6), layout="constrained", height_ratios=[2, 1])
     for start, end in recessions:
         top.axvspan(start - 0.125, end + 0.125, color="#999999", alpha=0.3, linewidth=0)
-    top.fill_between(quarters, factor - 1.96 * std, factor + 1.96 * std, color="#0072B2", alpha=0.25, linewidth=0)
+    low, high = factor - 1.96 * std, factor + 1.96 * std
+    top.fill_between(quarters, low, high, color="#0072B2", alpha=0.25, linewidth=0)
     top.plot(quarters, factor, color="#0072B2", linewidth=1.2)
     top.axhline(0.0, color="#777777", linewidth=0.8)
     top.set(title="The common factor with a 95 % band; recessions in grey", ylabel="standardised")

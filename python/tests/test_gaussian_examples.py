@@ -103,7 +103,8 @@ def test_a_fit_finds_the_optimum_and_the_standard_errors(case):
 
 
 def test_the_law_has_the_effect_that_statsmodels_finds(golden):
-    record = next(r for r in golden("statsmodels_lgssm.json")["structural"] if r["name"].startswith("seatbelts_det"))
+    records = golden("statsmodels_lgssm.json")["structural"]
+    record = next(one for one in records if one["name"] == "seatbelts_deterministic_seasonal")
     model, y, inputs = seatbelts(record)
     petrol, law = model.fit(y, inputs).coefficients()
     # The last two states at the last of the points, which are the coefficients.
@@ -115,7 +116,8 @@ def test_the_law_has_the_effect_that_statsmodels_finds(golden):
 
 
 def test_without_the_first_year_the_nile_has_the_likelihood_of_an_approximate_diffuse_start(golden):
-    record = next(r for r in golden("statsmodels_lgssm.json")["structural"] if r["name"] == "nile_local_level")
+    records = golden("statsmodels_lgssm.json")["structural"]
+    record = next(one for one in records if one["name"] == "nile_local_level")
     _, y, _ = nile(record)
     known = record["approximate_diffuse"]
     model = StructuralTimeSeries(LocalLevel().starting(0.0, known["initial_variance"]))
