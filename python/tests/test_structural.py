@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from oracles import dense
 import statewise as sw
 from statewise import structural as sts
 from statewise.structural import StructuralTimeSeries
+
+
+ROOT = Path(__file__).parents[2]
 
 
 def known(term):
@@ -142,6 +146,19 @@ def test_a_fit_keeps_its_data_and_prints_a_summary():
     # A stationary point of the evidence.
     score = truth.score(fit.params, y, u)
     np.testing.assert_allclose(score.irregular.variance, 0.0, atol=1e-2)
+
+
+def test_the_nile_is_durbin_and_koopmans():
+    """Exact diffuse start; 1/2 log 2 pi of the first observation is not in the log likelihood of -632.54."""
+    volume = np.genfromtxt(ROOT / "testdata" / "series" / "nile.csv", delimiter=",", skip_header=1)[:, 1]
+    fit = StructuralTimeSeries(sts.LocalLevel()).fit(volume)
+    np.testing.assert_allclose(fit.marginal_loglik, -633.465, atol=6e-4)
+    np.testing.assert_allclose(fit.params.irregular.variance, 15099.0, rtol=1e-3)
+    np.testing.assert_allclose(fit.params.level.variance, 1469.1, rtol=1e-3)
+    assert fit.innovations().num_diffuse_steps == 1
+    forecast = fit.forecast(5)
+    assert np.all(np.diff(forecast.emission_stds[:, 0]) > 0)
+    assert 0.0 < fit.uncertainty.lower.level.variance < 1469.1
 
 
 def test_fixed_parameters_stay_and_given_ones_start_there():

@@ -66,7 +66,7 @@ mod _native {
     #[pymodule_export]
     use super::lgssm::predict::{lgssm_forecast, lgssm_gradient, lgssm_posterior_predictive};
     #[pymodule_export]
-    use super::lgssm::{Lgssm, LinearGaussianSsm};
+    use super::lgssm::{Lgssm, LgssmOnline, LinearGaussianSsm};
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]

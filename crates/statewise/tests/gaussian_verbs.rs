@@ -223,3 +223,48 @@ fn the_joint_density_equals_that_of_the_joint_gaussian() {
         assert_close(&problem.name, "log prob", &got, &[joint_log_prob(&problem, &states)], 1e-10);
     }
 }
+
+#[test]
+fn many_sensors_collapse_to_the_same_states_evidence_and_gradient() {
+    for (diagonal_noise, missing) in [(true, 0.2), (false, 0.0)] {
+        let shape = GaussianShape { per_step: false, offsets: true, diagonal_noise, missing };
+        let problem = random_gaussian_problem(3, 13, 9, shape, 4);
+        let mut params = params(&problem);
+        params.emissions_input_weights = Some(Array::new(&[13, 1], (0..13).map(f64::from).collect()));
+        // Sequences that miss the same entries, enough of them to fill the lanes and leave some.
+        let rows: Vec<f64> =
+            (0..11).flat_map(|n| problem.emissions.iter().map(move |y| y + 0.1 * f64::from(n))).collect();
+        let inputs: Vec<f64> = (0..99).map(|i| (0.3 * f64::from(i)).sin()).collect();
+        let data = Dataset::batch(rows, 11, 13).unwrap().with_inputs(inputs, 1).unwrap();
+        // Square roots do not collapse.
+        let roots = GaussianOptions { form: Form::SquareRoot, ..OPTIONS };
+        let (got, want) = (params.filter(&data, &OPTIONS).unwrap(), params.filter(&data, &roots).unwrap());
+        assert_close("filter", "evidence", &got.marginal_loglik, &want.marginal_loglik, 1e-11);
+        assert_close("filter", "means", &got.filtered.means, &want.filtered.means, 1e-10);
+        assert_close("filter", "covs", &got.predicted.covs.values, &want.predicted.covs.values, 1e-10);
+        let (got, want) =
+            (params.smoother(&data, &OPTIONS).unwrap(), params.smoother(&data, &roots).unwrap());
+        assert_close("smoother", "evidence", &got.marginal_loglik, &want.marginal_loglik, 1e-11);
+        assert_close("smoother", "means", &got.smoothed.means, &want.smoothed.means, 1e-10);
+        assert_close("smoother", "covs", &got.smoothed.covs.values, &want.smoothed.covs.values, 1e-10);
+        let (got, want) =
+            (params.gradient(&data, &OPTIONS).unwrap(), params.gradient(&data, &roots).unwrap());
+        assert_close("gradient", "y", &got.emissions, &want.emissions, 1e-10);
+        assert_close("gradient", "u", &got.inputs, &want.inputs, 1e-10);
+        let arrays = |g: &statewise::model::linear_gaussian::LgssmParams| {
+            [&g.initial_cov, &g.dynamics_weights, &g.dynamics_cov, &g.emissions_weights, &g.emissions_cov]
+                .map(|array| array.values().to_vec())
+        };
+        for (i, (got, want)) in arrays(&got.params).iter().zip(&arrays(&want.params)).enumerate() {
+            assert_close("gradient", &format!("array {i}"), got, want, 1e-10);
+        }
+        let draws = params.posterior_sample(&data, &OPTIONS, Seed(3), 2).unwrap();
+        assert_close(
+            "draws",
+            "paths",
+            &draws,
+            &params.posterior_sample(&data, &roots, Seed(3), 2).unwrap(),
+            1e-9,
+        );
+    }
+}

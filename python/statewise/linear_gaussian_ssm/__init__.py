@@ -15,6 +15,7 @@ from .inference import (
     make_lgssm_params,
 )
 from .models import LinearGaussianConjugateSSM, LinearGaussianSSM
+from .online import GaussianOnlineFilter
 from .posteriors import (
     GaussianForecast,
     LGSSMGradient,
@@ -38,6 +39,7 @@ __all__ = [
     "Backtest",
     "FilterOptions",
     "GaussianForecast",
+    "GaussianOnlineFilter",
     "GaussianSSM",
     "GibbsChain",
     "Innovations",

@@ -17,6 +17,7 @@ from ..parameters import Params
 from ..posteriors import PerSequence
 from ..ssm import ParamsLike
 from . import inference, residuals
+from .online import GaussianOnlineFilter
 from .posteriors import (
     GaussianForecast,
     LGSSMGradient,
@@ -176,6 +177,15 @@ class GaussianSSM(LearnableSSM):
         that in the parameters as the model holds them."""
         data = self._data(emissions, inputs)
         return inference.lgssm_log_prob_and_grad(self._system(params, data), data, **options)
+
+    def online_filter(
+        self, params: ParamsLike, history: int = 0, **options: Unpack[FilterOptions]
+    ) -> GaussianOnlineFilter:
+        """A filter that is fed one observation at a time.
+
+        * `history`: how many of the last steps are kept, for fixed-lag smoothing and late measurements.
+        """
+        return GaussianOnlineFilter(self._system(params, self._blank(1)), history, **options)
 
     # ---- residuals and backtests
 

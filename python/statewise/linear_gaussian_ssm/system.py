@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,10 +35,13 @@ FIELDS = (
 class FilterOptions(TypedDict, total=False):
     """Keywords of every method that filters. Results agree to rounding, whatever they are.
 
+    * `form`: "auto" (covariances, and square roots of them where rounding would take more than a few
+      digits), "covariance" or "square_root".
     * `steady_state`: whether covariances that have settled to rounding are kept; True by default.
     * `share`: whether sequences with the same missing entries share covariances; True by default.
     """
 
+    form: Literal["auto", "covariance", "square_root"]
     steady_state: bool
     share: bool
 
@@ -49,7 +52,11 @@ def options_json(options: Mapping[str, Any]) -> str:
     if unknown:
         known = ", ".join(FilterOptions.__annotations__)
         raise TypeError(f"{sorted(unknown)[0]}: no such keyword; there are {known}")
-    return json.dumps({name: bool(options.get(name, True)) for name in FilterOptions.__annotations__})
+    form = options.get("form", "auto")
+    if form not in ("auto", "covariance", "square_root"):
+        raise StatewiseError(f"form: found {form!r}, expected 'auto', 'covariance' or 'square_root'")
+    flags = {name: bool(options.get(name, True)) for name in ("steady_state", "share")}
+    return json.dumps({"form": form, **flags})
 
 
 def as_system(params: Any) -> Lgssm:

@@ -43,7 +43,7 @@ def _head(fit: StructuralFit) -> list[str]:
 def _estimates(fit: StructuralFit) -> list[str]:
     flat, props, spread = fit.params._flat(), fit.props._flat(), fit.uncertainty
     ends = "" if spread is None else f"{100 * spread.level:g} % interval"
-    lines = [f"{'parameter':<24}{'estimate':>13}{'std. error':>13}{ends:>22}"]
+    lines = [f"{'parameter':<24}{'estimate':>12}{'std. error':>12}{ends:>24}"]
     for path, value in flat.items():
         fixed = not props[path].trainable
         for index, entry in np.ndenumerate(value):
@@ -53,7 +53,7 @@ def _estimates(fit: StructuralFit) -> list[str]:
                 error = _number(spread.standard_errors._flat()[path][index])
                 low, high = (record._flat()[path][index] for record in (spread.lower, spread.upper))
                 interval = f"{_number(low, 4)} .. {_number(high, 4)}" if low < high else ""
-            lines.append(f"{name:<24}{_number(entry):>13}{error:>13}{interval:>22}")
+            lines.append(f"{name:<24}{_number(entry):>12}{error:>12}{interval:>24}")
     return lines
 
 

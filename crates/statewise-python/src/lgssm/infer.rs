@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use numpy::{PyArray1, PyArrayDyn, PyArrayMethods, PyReadwriteArrayDyn};
 use pyo3::prelude::*;
 use serde::Deserialize;
-use statewise::infer::gaussian::{FilteredSlices, GaussianOptions, GaussianSmoothedSlices, Plan};
+use statewise::infer::gaussian::{FilteredSlices, Form, GaussianOptions, GaussianSmoothedSlices, Plan};
 
 use super::Lgssm;
 use crate::convert::{DataArg, error, flat, slice_mut};
@@ -19,14 +19,15 @@ type Found<'py> = (Bound<'py, PyArray1<f64>>, Vec<usize>, Arrays<'py>);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OptionsSpec {
+    form: Form,
     steady_state: bool,
     share: bool,
 }
 
 /// Options from their JSON text.
 pub(crate) fn options(json: &str) -> PyResult<GaussianOptions> {
-    let OptionsSpec { steady_state, share } = serde_json::from_str(json).map_err(error)?;
-    Ok(GaussianOptions { steady_state, share, ..GaussianOptions::default() })
+    let OptionsSpec { form, steady_state, share } = serde_json::from_str(json).map_err(error)?;
+    Ok(GaussianOptions { form, steady_state, share })
 }
 
 /// log p(y) of each sequence.

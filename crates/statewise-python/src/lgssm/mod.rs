@@ -6,8 +6,10 @@ pub(crate) mod infer;
 mod model;
 mod params;
 pub(crate) mod predict;
+mod stream;
 
 pub(crate) use infer::options;
 pub(crate) use model::LinearGaussianSsm;
 pub(crate) use params::Lgssm;
 pub(crate) use predict::{ForecastTuple, forecast_tuples};
+pub(crate) use stream::LgssmOnline;

@@ -125,6 +125,11 @@ impl Collapse {
         }
     }
 
+    /// D, the dimension of collapsed emissions.
+    pub fn emission_dim(&self) -> usize {
+        self.d
+    }
+
     /// Emissions with the pattern of missing entries of all series, \[T, D\]: what covariance recursions read.
     pub fn pattern(&self) -> &[f64] {
         &self.pattern

@@ -5,14 +5,16 @@
 //! roots of covariances instead, sequence by sequence.
 
 use statewise_kernels::gaussian::{
-    DiffuseGains, DiffuseSmoothing, Gains, GaussianError, MeanRows, MeanState, Series, SmoothedRows,
-    Smoothing, System, SystemGradient, advance_means, smooth_means,
+    Collapse, DiffuseGains, DiffuseSmoothing, Gains, GaussianError, MeanRows, MeanState, Series,
+    SmoothedRows, Smoothing, System, SystemGradient, advance_means, smooth_means,
 };
 
+use super::source::{Own, Source, collapse};
 use super::{Buffers, Form, GaussianOptions, LotBuffers};
 
 /// Filtered and smoothed covariances of one group.
 pub(super) struct GroupCovariances<'b> {
+    collapse: Option<Collapse>,
     phase: Option<(DiffuseGains, DiffuseSmoothing)>,
     gains: &'b Gains,
     smoothing: &'b Smoothing,
@@ -40,6 +42,9 @@ impl<'b> GroupCovariances<'b> {
         buffers: &'b mut Buffers,
     ) -> Result<Self, GaussianError> {
         let Buffers { riccati, gains, smoothing, .. } = buffers;
+        let collapse = collapse(system, emissions, options);
+        let system = &collapse.as_ref().map_or(*system, |collapse| collapse.system(system));
+        let emissions = collapse.as_ref().map_or(emissions, Collapse::pattern);
         let num_steps = emissions.len() / system.emission_dim;
         let phase = diffuse_phase(system, emissions)?;
         let first = phase.as_ref().map_or(0, DiffuseGains::num_steps);
@@ -59,7 +64,15 @@ impl<'b> GroupCovariances<'b> {
             Form::Covariance => false,
             Form::SquareRoot => phase.is_none(),
         };
-        Ok(GroupCovariances { phase, gains, smoothing, ill_conditioned })
+        Ok(GroupCovariances { collapse, phase, gains, smoothing, ill_conditioned })
+    }
+
+    /// The system as the recursions saw it.
+    pub(super) fn source<'a>(&'a self, system: &System<'a>) -> Source<'a> {
+        let collapse = self.collapse.as_ref();
+        let emission_dim = system.emission_dim;
+        let system = collapse.map_or(*system, |collapse| collapse.system(system));
+        Source { system, collapse, emission_dim }
     }
 
     /// Whether the group should go by square roots.
@@ -115,11 +128,36 @@ impl<'b> GroupCovariances<'b> {
         weight: f64,
         gradient: &mut SystemGradient,
     ) {
+        let Some(collapse) = &self.collapse else {
+            self.add_terms(system, series, weight, gradient);
+            return;
+        };
+        let collapsed = collapse.system(system);
+        let mut own = SystemGradient::zeros(&collapsed);
+        self.add_terms(&collapsed, &Series::new(collapse.pattern()), weight, &mut own);
+        collapse.expand_gradient(system, &own, weight, gradient);
+    }
+
+    fn add_terms(
+        &self,
+        system: &System<'_>,
+        series: &Series<'_>,
+        weight: f64,
+        gradient: &mut SystemGradient,
+    ) {
         if self.gains.num_steps() > 0 {
             gradient.add_covariances(system, series, self.gains, self.smoothing, weight);
         }
         if let Some((gains, smoothing)) = &self.phase {
             smoothing.add_covariances(gradient, system, gains, weight);
+        }
+    }
+
+    /// Brings adjoints of collapsed emissions, \[T, D\], back to those of the emissions, \[T, M\].
+    pub(super) fn expand_adjoints(&self, collapsed: &[f64], own: &Own<'_>, out: &mut [f64]) {
+        if let Some(collapse) = &self.collapse {
+            let num_steps = collapse.pattern().len() / collapse.emission_dim();
+            collapse.expand_adjoints(0..num_steps, collapsed, &own.residuals, out);
         }
     }
 

@@ -3,11 +3,13 @@
 use std::ops::Range;
 
 use statewise_kernels::gaussian::{
-    DiffuseGains, Gains, LANES, LaneSlices, MeanRows, MeanState, Series, advance_mean_lanes, advance_means,
+    Collapse, DiffuseGains, Gains, LANES, LaneSlices, MeanRows, MeanState, Series, advance_mean_lanes,
+    advance_means,
 };
 
 use super::covariances::{diffuse_phase, write_limit};
 use super::plan::{Group, Moments, Plan};
+use super::source::{Own, Source, collapse};
 use super::{Buffers, Form, GaussianOptions, LotBuffers};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -121,6 +123,10 @@ impl LgssmParams {
         let (size, num_steps) = (system.state_dim * system.state_dim, group.num_steps);
         let first = group.sequences[0];
         let emissions = data.sequence(first).emissions;
+        let collapse = collapse(&system, emissions, options);
+        let system = collapse.as_ref().map_or(system, |collapse| collapse.system(&system));
+        let emissions = collapse.as_ref().map_or(emissions, Collapse::pattern);
+        let source = Source { system, collapse: collapse.as_ref(), emission_dim: self.emission_dim() };
         let mut lots = lots(group, filtered_means, predicted_means, system.initial_mean);
         let phase = diffuse_phase(&system, emissions).map_err(Error::in_series(first))?;
         let start = phase.as_ref().map_or(0, DiffuseGains::num_steps);
@@ -136,7 +142,7 @@ impl LgssmParams {
                     }
                 }
             }
-            lots.iter_mut().try_for_each(|lot| self.start_lot(data, phase, lot))?;
+            lots.iter_mut().try_for_each(|lot| self.start_lot(data, phase, &source, lot))?;
         }
         let cov = phase.as_ref().and_then(DiffuseGains::predicted_cov_after).unwrap_or(system.initial_cov);
         riccati.start(&system, cov, options.steady_state);
@@ -147,11 +153,12 @@ impl LgssmParams {
                 break;
             }
             let steps = start..num_steps.min(start + chunk);
-            let rows = data.sequence(first).emission_rows(steps.clone());
+            let m = system.emission_dim;
+            let rows = &emissions[steps.start * m..steps.end * m];
             riccati.advance(&system, rows, steps.clone(), gains).map_err(Error::in_series(first))?;
             write_covs(gains, &steps, size, filtered_covs, predicted_covs);
             let gains = &*gains;
-            lots = threads::map(lots, |lot| self.filter_lot(data, gains, &steps, lot))
+            lots = threads::map(lots, |lot| self.filter_lot(data, gains, &source, &steps, lot))
                 .into_iter()
                 .collect::<Result<_>>()?;
             by_roots = options.form == Form::Auto && riccati.report().ill_conditioned.is_some();
@@ -165,23 +172,32 @@ impl LgssmParams {
             let means = [filtered.into_iter(), predicted.into_iter()];
             return self.filter_by_roots(data, group, means, [filtered_covs, predicted_covs]);
         }
-        Ok(lots.iter().flat_map(|lot| lot.states.iter().map(MeanState::marginal_loglik)).collect())
+        Ok(lots.iter().flat_map(Lot::marginal_logliks).collect())
     }
 
     /// The means of one lot while the state is diffuse.
-    fn start_lot(&self, data: &Dataset<'_>, phase: &DiffuseGains, lot: &mut Lot<'_>) -> Result<()> {
-        let (system, d) = (self.system(), self.state_dim());
+    fn start_lot(
+        &self,
+        data: &Dataset<'_>,
+        phase: &DiffuseGains,
+        source: &Source<'_>,
+        lot: &mut Lot<'_>,
+    ) -> Result<()> {
+        let (system, d) = (source.system, self.state_dim());
         let steps = 0..phase.num_steps();
         let mut filtered = lot.filtered.iter_mut();
         let mut predicted = lot.predicted.iter_mut();
-        for (&n, state) in lot.sequences.iter().zip(&mut lot.states) {
+        let Lot { sequences, states, corrections, .. } = lot;
+        for ((&n, state), correction) in sequences.iter().zip(states).zip(corrections) {
             let offsets = self.offsets(data.sequence(n));
+            let own = source.take(data, n, &offsets, &steps)?;
+            *correction += own.correction;
             let rows = MeanRows {
                 predicted: rows_of(predicted.next(), &steps, d),
                 filtered: rows_of(filtered.next(), &steps, d),
                 innovations: &mut [],
             };
-            *state = phase.advance_means(&system, &offsets.series(), rows).map_err(Error::in_series(n))?;
+            *state = phase.advance_means(&system, &own.series(), rows).map_err(Error::in_series(n))?;
         }
         Ok(())
     }
@@ -191,13 +207,15 @@ impl LgssmParams {
         &self,
         data: &Dataset<'_>,
         gains: &Gains,
+        source: &Source<'_>,
         steps: &Range<usize>,
         mut lot: Lot<'a>,
     ) -> Result<Lot<'a>> {
         let mut buffers = Loan::<LotBuffers>::take();
         let LotBuffers { means, lanes, .. } = &mut *buffers;
-        let (system, d) = (self.system(), self.state_dim());
-        let Lot { sequences, states, predicted, filtered } = &mut lot;
+        let (system, d) = (source.system, self.state_dim());
+        let Lot { sequences, states, corrections, predicted, filtered } = &mut lot;
+        let mut corrections = corrections.iter_mut();
         let mut predicted = predicted.iter_mut();
         let mut filtered = filtered.iter_mut();
         for (sequences, states) in sequences.chunks(LANES).zip(states.chunks_mut(LANES)) {
@@ -207,14 +225,15 @@ impl LgssmParams {
             };
             let [mut predicted, mut filtered] = [rows(&mut predicted), rows(&mut filtered)];
             let offsets: Vec<_> = sequences.iter().map(|n| self.offsets(data.sequence(*n))).collect();
-            let series: Vec<Series<'_>> = offsets
+            let own = offsets
                 .iter()
                 .zip(sequences)
-                .map(|(offsets, n)| {
-                    let emissions = data.sequence(*n).emission_rows(steps.clone());
-                    Series { emissions, ..offsets.series() }
-                })
-                .collect();
+                .map(|(offsets, n)| source.take(data, *n, offsets, steps))
+                .collect::<Result<Vec<_>>>()?;
+            for (own, correction) in own.iter().zip(&mut corrections) {
+                *correction += own.correction;
+            }
+            let series: Vec<Series<'_>> = own.iter().map(Own::series).collect();
             if let Ok(series) = <&[Series<'_>; LANES]>::try_from(&series[..])
                 && advance_mean_lanes(
                     &system,
@@ -256,8 +275,16 @@ struct Task<'p, 'a> {
 struct Lot<'a> {
     sequences: &'a [usize],
     states: Vec<MeanState>,
+    /// What collapses add to the evidence.
+    corrections: Vec<f64>,
     filtered: Vec<&'a mut [f64]>,
     predicted: Vec<&'a mut [f64]>,
+}
+
+impl Lot<'_> {
+    fn marginal_logliks(&self) -> impl Iterator<Item = f64> {
+        self.states.iter().zip(&self.corrections).map(|(state, c)| state.marginal_loglik() + c)
+    }
 }
 
 fn lots<'a>(
@@ -270,6 +297,7 @@ fn lots<'a>(
     let lot = |sequences: &'a [usize]| Lot {
         sequences,
         states: vec![MeanState::start(initial_mean); sequences.len()],
+        corrections: vec![0.0; sequences.len()],
         filtered: filtered.by_ref().take(sequences.len()).collect(),
         predicted: predicted.by_ref().take(sequences.len()).collect(),
     };

@@ -14,6 +14,7 @@ mod plan;
 mod predictive;
 mod sample;
 mod smooth;
+mod source;
 mod square_root;
 mod stream;
 mod stream_read;

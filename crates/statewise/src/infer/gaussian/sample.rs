@@ -84,6 +84,7 @@ impl LgssmParams {
             let first = group.sequences[0];
             let covs = self.covariances(data, first, options, false, &mut buffers)?;
             covs.identified().map_err(Error::in_series(first))?;
+            let source = covs.source(&system);
             let jobs: Vec<(usize, std::ops::Range<usize>)> = group
                 .sequences
                 .iter()
@@ -105,10 +106,11 @@ impl LgssmParams {
                     let (states, mut emissions) =
                         factors.draw(&system, group.num_steps, &zeros, [None, None], rng);
                     emissions.iter_mut().zip(sequence.emissions).for_each(|(x, y)| *x = y - *x);
-                    let offsets = self.offsets(Sequence { emissions: &emissions, ..sequence });
-                    let difference = &offsets.series();
+                    let difference = Sequence { emissions: &emissions, ..sequence };
+                    let offsets = self.offsets(difference);
+                    let own = source.take_rows(&emissions, n, &offsets)?;
                     let outputs: [&mut [f64]; 3] = [path, &mut [], &mut []];
-                    covs.smooth_series(&system, difference, &mut filtered, outputs, &mut buffers)
+                    covs.smooth_series(&source.system, &own.series(), &mut filtered, outputs, &mut buffers)
                         .map_err(Error::in_series(n))?;
                     path.iter_mut().zip(&states).for_each(|(x, z)| *x += z);
                 }

@@ -1,17 +1,19 @@
 //! Smoothing: what is known of each state from all observations.
 
 use statewise_kernels::gaussian::{
-    Adjoints, LANES, LaneSlices, MeanState, Series, SystemGradient, advance_mean_lanes, smooth_mean_lanes,
+    Adjoints, LANES, LaneSlices, MeanState, Series, System, SystemGradient, advance_mean_lanes,
+    smooth_mean_lanes,
 };
 
 use super::covariances::GroupCovariances;
 use super::filter::{LOT, deal, gather};
 use super::plan::{Covariances, Group, Moments, Plan};
+use super::source::Own;
 use super::{Buffers, GaussianOptions, LotBuffers};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::infer::split_optional;
-use crate::model::linear_gaussian::{LgssmParams, Offsets};
+use crate::model::linear_gaussian::LgssmParams;
 use crate::threads;
 use crate::workspace::Loan;
 
@@ -155,44 +157,75 @@ impl LgssmParams {
         rows: LotRows<'_>,
         buffers: &mut LotBuffers,
     ) -> Result<Vec<f64>> {
-        let system = self.system();
+        let source = covs.source(&self.system());
+        let system = source.system;
+        let adjoints = !rows.emissions.is_empty();
+        let collapsed = source.collapse.is_some() && adjoints;
         let mut kinds = [rows.filtered, rows.smoothed, rows.states, rows.emissions].map(Vec::into_iter);
         let mut logliks = Vec::with_capacity(lot.len());
         for sequences in lot.chunks(LANES) {
-            let mut rows = kinds.each_mut().map(|kind| -> LaneSlices<'_> {
-                let mut own = kind.take(sequences.len());
-                std::array::from_fn(|_| own.next().unwrap_or_default())
-            });
+            let rows = kinds.each_mut().map(|kind| lane_slices(kind.take(sequences.len())));
+            let [filtered, smoothed, states, emissions] = rows;
             let offsets: Vec<_> = sequences.iter().map(|n| self.offsets(data.sequence(*n))).collect();
-            let series: Vec<Series<'_>> = offsets.iter().map(Offsets::series).collect();
-            if let (Some(gains), Ok(series)) =
-                (covs.ordinary(), <&[Series<'_>; LANES]>::try_from(&series[..]))
-            {
-                let [filtered, smoothed, states, emissions] = &mut rows;
-                let mut beliefs = vec![MeanState::start(system.initial_mean); LANES];
-                let (steps, lanes) = (0..gains.num_steps(), &mut buffers.lanes);
-                let forward: [&mut LaneSlices<'_>; 2] = [&mut Default::default(), filtered];
-                if advance_mean_lanes(&system, series, steps, gains, &mut beliefs, forward, true, lanes) {
-                    smooth_mean_lanes(&system, gains, [smoothed, states, emissions], lanes);
-                    logliks.extend(beliefs.iter().map(MeanState::marginal_loglik));
-                    continue;
-                }
+            let own = offsets
+                .iter()
+                .zip(sequences)
+                .map(|(offsets, n)| source.take_all(data, *n, offsets, adjoints))
+                .collect::<Result<Vec<_>>>()?;
+            let series: Vec<Series<'_>> = own.iter().map(Own::series).collect();
+            // Adjoints of collapsed emissions, to be brought back.
+            let len = if collapsed { series[0].emissions.len() } else { 0 };
+            let mut inner = vec![0.0; len * sequences.len()];
+            let (seen, outer) = if collapsed {
+                (lane_slices(inner.chunks_exact_mut(len)), Some(emissions))
+            } else {
+                (emissions, None)
+            };
+            let rows = [filtered, smoothed, states, seen];
+            let found = self.smooth_chunk(sequences, &series, covs, &system, rows, buffers)?;
+            logliks.extend(found.iter().zip(&own).map(|(loglik, own)| loglik + own.correction));
+            for (i, outer) in outer.into_iter().flatten().take(sequences.len()).enumerate() {
+                covs.expand_adjoints(&inner[i * len..(i + 1) * len], &own[i], outer);
             }
-            for (i, &n) in sequences.iter().enumerate() {
-                let [filtered, smoothed, states, emissions] =
-                    rows.each_mut().map(|kind| std::mem::take(&mut kind[i]));
-                let mut own = std::mem::take(&mut buffers.filtered);
-                let filtered = if filtered.is_empty() {
-                    own.resize(series[i].num_steps(&system) * system.state_dim, 0.0);
-                    &mut own[..]
-                } else {
-                    filtered
-                };
-                let outputs = [smoothed, states, emissions];
-                let loglik = covs.smooth_series(&system, &series[i], filtered, outputs, buffers);
-                buffers.filtered = own;
-                logliks.push(loglik.map_err(Error::in_series(n))?);
+        }
+        Ok(logliks)
+    }
+
+    /// Both passes over at most [`LANES`] sequences, as the engines see them.
+    fn smooth_chunk(
+        &self,
+        sequences: &[usize],
+        series: &[Series<'_>],
+        covs: &GroupCovariances<'_>,
+        system: &System<'_>,
+        mut rows: [LaneSlices<'_>; 4],
+        buffers: &mut LotBuffers,
+    ) -> Result<Vec<f64>> {
+        if let (Some(gains), Ok(series)) = (covs.ordinary(), <&[Series<'_>; LANES]>::try_from(series)) {
+            let [filtered, smoothed, states, emissions] = &mut rows;
+            let mut beliefs = vec![MeanState::start(system.initial_mean); LANES];
+            let (steps, lanes) = (0..gains.num_steps(), &mut buffers.lanes);
+            let forward: [&mut LaneSlices<'_>; 2] = [&mut Default::default(), filtered];
+            if advance_mean_lanes(system, series, steps, gains, &mut beliefs, forward, true, lanes) {
+                smooth_mean_lanes(system, gains, [smoothed, states, emissions], lanes);
+                return Ok(beliefs.iter().map(MeanState::marginal_loglik).collect());
             }
+        }
+        let mut logliks = Vec::with_capacity(sequences.len());
+        for (i, &n) in sequences.iter().enumerate() {
+            let [filtered, smoothed, states, emissions] =
+                rows.each_mut().map(|kind| std::mem::take(&mut kind[i]));
+            let mut own = std::mem::take(&mut buffers.filtered);
+            let filtered = if filtered.is_empty() {
+                own.resize(series[i].num_steps(system) * system.state_dim, 0.0);
+                &mut own[..]
+            } else {
+                filtered
+            };
+            let outputs = [smoothed, states, emissions];
+            let loglik = covs.smooth_series(system, &series[i], filtered, outputs, buffers);
+            buffers.filtered = own;
+            logliks.push(loglik.map_err(Error::in_series(n))?);
         }
         Ok(logliks)
     }
@@ -271,6 +304,11 @@ impl LgssmParams {
 struct RootCovs {
     smoothed: Vec<f64>,
     lag_one: Vec<f64>,
+}
+
+/// The first slices as lanes; empty ones where there are fewer.
+fn lane_slices<'a>(mut slices: impl Iterator<Item = &'a mut [f64]>) -> LaneSlices<'a> {
+    std::array::from_fn(|_| slices.next().unwrap_or_default())
 }
 
 /// Rows of the sequences of a lot; kinds that nobody asked for are empty.
