@@ -1,12 +1,27 @@
-"""The README example of Dynamax, with imports replaced and keys replaced by seeds."""
+"""The examples of the front page, and Dynamax's with imports replaced and keys replaced by seeds."""
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import statewise as sw
 from statewise.hidden_markov_model import GaussianHMM
+
+
+def test_the_examples_of_the_front_page_run_one_after_the_other(monkeypatch):
+    root = Path(__file__).resolve().parents[2]
+    monkeypatch.chdir(root)
+    blocks = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)
+    assert len(blocks) == 3
+    assert names["posterior"].smoothed_covariances.shape == (500, 2, 2)
+    assert np.all(names["lower"] < names["upper"]) and names["lower"].shape == (24, 1)
 
 
 def test_the_readme_example_of_dynamax_runs_with_seeds_for_keys():

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+#: Opacity of one band of a forecast.
+_SHADE = 0.18
+
+
 def plot_forecast(
     emissions: ArrayLike,
     forecast: Any,
@@ -49,14 +53,17 @@ def plot_forecast(
     for level in sorted(levels, reverse=True):
         width = _quantile("levels", level) * spread
         label = f"{100 * level:.3g} %"
-        draw_band(ax, future, mean - width, mean + width, COLORS[0], 0.18, label)
+        draw_band(ax, future, mean - width, mean + width, COLORS[0], _SHADE, label)
     ax.plot(future, mean, color=COLORS[0], label="forecast")
     if actual is not None:
         came = _column(actual, column)
         ax.plot(future[: len(came)], came, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), label="actual")
     ax.set_xlabel("time")
     ax.margins(x=0)
-    ax.legend(loc="upper left", frameon=False)
+    legend = ax.legend(loc="upper left", frameon=False)
+    # Bands lie on one another; the legend shows them as dark as they look.
+    for k, patch in enumerate(legend.get_patches()[-len(levels) :] if levels else []):
+        patch.set_alpha(1.0 - (1.0 - _SHADE) ** (k + 1))
     return ax
 
 
