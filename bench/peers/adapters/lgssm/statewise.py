@@ -26,7 +26,7 @@ def build(data: Data, operation: str, variant: str):
         return lambda: sw.lgssm_log_prob_and_grad(params, y), gradient_answer
 
     params = params_of(data)
-    options = {"share_covariances": False} if variant == "separate" else {}
+    options = {"share": False} if variant == "separate" else {}
     if operation == "loglik":
         model = model_of(data)
         return lambda: model.marginal_log_prob(params, y), lambda result: {"loglik": np.sum(result)}

@@ -114,7 +114,10 @@ fn advance_body<const ISA: u8, const K: usize>(
         (evidence[l], lost[l]) = (state.evidence, state.lost);
         (0..d).for_each(|i| mean[i][l] = state.mean[i]);
     }
-    let mut finite = true;
+    let mut check = [0.0; LANES];
+    let keeps = [!predicted_rows[0].is_empty(), !filtered_rows[0].is_empty()];
+    let mut current = usize::MAX;
+    let mut parts = None;
     let num_steps = steps.len();
     for (s, t) in steps.enumerate() {
         let in_block = s % BLOCK;
@@ -135,10 +138,9 @@ fn advance_body<const ISA: u8, const K: usize>(
                     predicted.iter_mut().zip(offset).for_each(|(x, b)| x[l] = *b);
                 }
             }
-            for (x, row) in predicted.iter_mut().zip(system.transition.at(t).chunks_exact(d)) {
-                for (a, v) in row.iter().zip(&*mean) {
-                    (0..LANES).for_each(|l| x[l] = fma::<ISA>(*a, v[l], x[l]));
-                }
+            let a = &system.transition.at(t)[..d * d];
+            for i in 0..d {
+                predicted[i] = sum_row::<ISA>(predicted[i], &a[i * d..(i + 1) * d], mean);
             }
         }
         residual.copy_from_slice(&emissions[in_block * m..(in_block + 1) * m]);
@@ -149,30 +151,26 @@ fn advance_body<const ISA: u8, const K: usize>(
             }
         }
         for (v, h) in residual.iter_mut().zip(system.emission.at(t).chunks_exact(d)) {
-            let mut sum = [0.0; LANES];
-            for (h, x) in h.iter().zip(&*predicted) {
-                (0..LANES).for_each(|l| sum[l] = fma::<ISA>(*h, x[l], sum[l]));
-            }
+            let sum = sum_row::<ISA>([0.0; LANES], h, predicted);
             for l in 0..LANES {
                 let difference = v[l] - sum[l];
                 v[l] = if difference.is_nan() { 0.0 } else { difference };
             }
         }
-        let parts = gains.parts(gains.entry_of(t));
+        let entry = gains.entry_of(t);
+        let parts = match parts {
+            Some(parts) if entry == current => parts,
+            _ => *parts.insert(gains.parts(entry)),
+        };
+        current = entry;
         let mut square = [0.0; LANES];
         for (i, (w, row)) in white.iter_mut().zip(parts.inverse.chunks_exact(m)).enumerate() {
-            let mut sum = [0.0; LANES];
-            for (x, v) in row[..=i].iter().zip(&*residual) {
-                (0..LANES).for_each(|l| sum[l] = fma::<ISA>(*x, v[l], sum[l]));
-            }
+            let sum = sum_row::<ISA>([0.0; LANES], &row[..=i], residual);
             *w = sum;
             (0..LANES).for_each(|l| square[l] = fma::<ISA>(sum[l], sum[l], square[l]));
         }
-        mean.copy_from_slice(predicted);
-        for (w, row) in white.iter().zip(parts.w.chunks_exact(d)) {
-            for (x, g) in mean.iter_mut().zip(row) {
-                (0..LANES).for_each(|l| x[l] = fma::<ISA>(*g, w[l], x[l]));
-            }
+        for i in 0..d {
+            mean[i] = sum_column::<ISA>(predicted[i], parts.w, d, i, white);
         }
         for l in 0..LANES {
             // Neumaier's sum, as MeanState::add.
@@ -183,9 +181,14 @@ fn advance_body<const ISA: u8, const K: usize>(
             lost[l] += (big - sum) + small;
             evidence[l] = sum;
         }
-        finite &= square.iter().all(|x| x.is_finite());
-        predicted_block[in_block * d..(in_block + 1) * d].copy_from_slice(predicted);
-        filtered_block[in_block * d..(in_block + 1) * d].copy_from_slice(mean);
+        // Stays 0 as long as all are finite.
+        (0..LANES).for_each(|l| check[l] += 0.0 * square[l]);
+        if keeps[0] {
+            predicted_block[in_block * d..(in_block + 1) * d].copy_from_slice(predicted);
+        }
+        if keeps[1] {
+            filtered_block[in_block * d..(in_block + 1) * d].copy_from_slice(mean);
+        }
         if in_block + 1 == BLOCK || s + 1 == num_steps {
             let first = s - in_block;
             scatter(first * d..(s + 1) * d, predicted_block, predicted_rows);
@@ -196,7 +199,7 @@ fn advance_body<const ISA: u8, const K: usize>(
             innovations[s * m..(s + 1) * m].copy_from_slice(white);
         }
     }
-    if !finite || mean.iter().flatten().any(|x| !x.is_finite()) {
+    if check != [0.0; LANES] || mean.iter().flatten().any(|x| !x.is_finite()) {
         return false;
     }
     for (l, state) in states.iter_mut().enumerate() {
@@ -251,43 +254,37 @@ fn smooth_body<const ISA: u8, const K: usize>(
         let parts = gains.parts(gains.index[s] as usize);
         let in_block = s % BLOCK;
         if s < last {
-            q.fill([0.0; LANES]);
-            for (row, r) in system.transition.at(t + 1).chunks_exact(d).zip(&*r) {
-                for (q, x) in q.iter_mut().zip(row) {
-                    (0..LANES).for_each(|l| q[l] = fma::<ISA>(*x, r[l], q[l]));
-                }
+            for i in 0..d {
+                q[i] = sum_column::<ISA>([0.0; LANES], system.transition.at(t + 1), d, i, r);
             }
         }
         if !smoothed_rows[0].is_empty() {
-            r.copy_from_slice(&filtered[s * d..(s + 1) * d]);
-            if s < last {
-                for (row, q) in parts.filtered.chunks_exact(d).zip(&*q) {
-                    for (x, p) in r.iter_mut().zip(row) {
-                        (0..LANES).for_each(|l| x[l] = fma::<ISA>(*p, q[l], x[l]));
-                    }
-                }
+            let filtered = &filtered[s * d..(s + 1) * d];
+            for i in 0..d {
+                smoothed_block[in_block * d + i] = if s < last {
+                    sum_column::<ISA>(filtered[i], parts.filtered, d, i, q)
+                } else {
+                    filtered[i]
+                };
             }
-            smoothed_block[in_block * d..(in_block + 1) * d].copy_from_slice(r);
         }
         a.copy_from_slice(&innovations[s * m..(s + 1) * m]);
         for (a, row) in a.iter_mut().zip(parts.w.chunks_exact(d)) {
+            let mut sum = *a;
             for (w, q) in row.iter().zip(&*q) {
-                (0..LANES).for_each(|l| a[l] = fma::<ISA>(-*w, q[l], a[l]));
+                (0..LANES).for_each(|l| sum[l] = fma::<ISA>(-*w, q[l], sum[l]));
             }
+            *a = sum;
         }
-        r.copy_from_slice(q);
-        for (a, row) in a.iter().zip(parts.u.chunks_exact(d)) {
-            for (r, u) in r.iter_mut().zip(row) {
-                (0..LANES).for_each(|l| r[l] = fma::<ISA>(*u, a[l], r[l]));
-            }
+        for i in 0..d {
+            r[i] = sum_column::<ISA>(q[i], parts.u, d, i, a);
         }
-        state_block[in_block * d..(in_block + 1) * d].copy_from_slice(r);
+        if !state_rows[0].is_empty() {
+            state_block[in_block * d..(in_block + 1) * d].copy_from_slice(r);
+        }
         if !emission_rows[0].is_empty() {
-            u.fill([0.0; LANES]);
-            for (row, a) in parts.inverse.chunks_exact(m).zip(&*a) {
-                for (u, x) in u.iter_mut().zip(row) {
-                    (0..LANES).for_each(|l| u[l] = fma::<ISA>(*x, a[l], u[l]));
-                }
+            for j in 0..m {
+                u[j] = sum_column::<ISA>([0.0; LANES], parts.inverse, m, j, a);
             }
             emission_block[in_block * m..(in_block + 1) * m].copy_from_slice(u);
         }
@@ -298,6 +295,26 @@ fn smooth_body<const ISA: u8, const K: usize>(
             scatter(s * m..end * m, emission_block, emission_rows);
         }
     }
+}
+
+/// start + Σ_k weights_k v_k, in order.
+#[inline(always)]
+fn sum_row<const ISA: u8>(start: Lane, weights: &[f64], v: &[Lane]) -> Lane {
+    let mut sum = start;
+    for (w, v) in weights.iter().zip(v) {
+        (0..LANES).for_each(|l| sum[l] = fma::<ISA>(*w, v[l], sum[l]));
+    }
+    sum
+}
+
+/// start + Σ_k weights_ki v_k, in order, of a matrix of this width.
+#[inline(always)]
+fn sum_column<const ISA: u8>(start: Lane, weights: &[f64], width: usize, i: usize, v: &[Lane]) -> Lane {
+    let mut sum = start;
+    for (row, v) in weights.chunks_exact(width).zip(v) {
+        (0..LANES).for_each(|l| sum[l] = fma::<ISA>(row[i], v[l], sum[l]));
+    }
+    sum
 }
 
 /// Writes a block of values of each series where they lie; nothing where nobody asked.
