@@ -64,9 +64,15 @@ mod _native {
     #[pymodule_export]
     use super::lgssm::infer::{lgssm_filter, lgssm_marginal_log_prob, lgssm_smoother};
     #[pymodule_export]
+    use super::lgssm::information::{info_to_moment_form, lgssm_info_filter, lgssm_info_smoother};
+    #[pymodule_export]
+    use super::lgssm::parallel::{
+        parallel_lgssm_filter, parallel_lgssm_posterior_sample, parallel_lgssm_smoother,
+    };
+    #[pymodule_export]
     use super::lgssm::predict::{lgssm_forecast, lgssm_gradient, lgssm_posterior_predictive};
     #[pymodule_export]
-    use super::lgssm::{Lgssm, LgssmOnline, LinearGaussianSsm};
+    use super::lgssm::{Lgssm, LgssmInfo, LgssmOnline, LinearGaussianSsm};
     #[pymodule_export]
     use super::model::Model;
     #[pymodule_export]

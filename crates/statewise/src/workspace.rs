@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::thread::LocalKey;
 
 use statewise_kernels::discrete::Workspace;
+use statewise_kernels::gaussian::InformationWorkspace;
 
 use crate::infer::gaussian::{Buffers, LotBuffers, RootBuffers};
 
@@ -31,6 +32,7 @@ spare!(Workspace);
 spare!(Buffers);
 spare!(LotBuffers);
 spare!(RootBuffers);
+spare!(InformationWorkspace);
 
 /// Buffers lent by the current thread and given back when dropped.
 ///

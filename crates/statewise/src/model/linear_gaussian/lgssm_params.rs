@@ -4,8 +4,10 @@
 //!
 //! Entry t of a per-step array, and u_t, drive the step *into* z_t and the emission y_t.
 
-use statewise_kernels::gaussian::{GaussianError, Noise, Series, Steps, System};
+use statewise_kernels::gaussian::{Noise, System};
 
+use super::array_checks::{check_num_steps, check_widths, not_negative, semidefinite, shape};
+use super::offsets::{Offsets, offset_at, steps};
 use crate::data::{Dataset, Sequence};
 use crate::error::{Error, Result};
 use crate::params::Array;
@@ -109,11 +111,11 @@ impl LgssmParams {
     /// b_t + B_t u_t and d_t + D_t u_t of one sequence.
     pub fn offsets<'a>(&'a self, sequence: Sequence<'a>) -> Offsets<'a> {
         let (d, m) = (self.state_dim(), self.emission_dim());
-        Offsets {
-            transition: offset(&self.dynamics_bias, &self.dynamics_input_weights, d, sequence),
-            emission: offset(&self.emissions_bias, &self.emissions_input_weights, m, sequence),
-            emissions: sequence.emissions,
-        }
+        Offsets::new(
+            (&self.dynamics_bias, &self.dynamics_input_weights, d),
+            (&self.emissions_bias, &self.emissions_input_weights, m),
+            sequence,
+        )
     }
 
     /// b_t + B_t u_t, \[D\], and d_t + D_t u_t, \[M\], of one step with an input of U values.
@@ -138,20 +140,7 @@ impl LgssmParams {
     /// What does not fit, by its name.
     pub fn check(&self, data: &Dataset<'_>) -> Result<()> {
         self.check_params()?;
-        if data.width() != self.emission_dim() {
-            return Err(Error::argument(
-                "emissions",
-                format!("{} columns", data.width()),
-                format!("{} (emission_dim)", self.emission_dim()),
-            ));
-        }
-        if data.input_dim() != self.input_dim() && self.input_dim() > 0 {
-            return Err(Error::argument(
-                "inputs",
-                format!("dimension {}", data.input_dim()),
-                format!("dimension {}", self.input_dim()),
-            ));
-        }
+        check_widths(data, self.emission_dim(), self.input_dim())?;
         self.check_num_steps(data.lengths().max().unwrap_or(0))
     }
 
@@ -160,16 +149,7 @@ impl LgssmParams {
     /// # Errors
     /// The array that ends before.
     pub fn check_num_steps(&self, num_steps: usize) -> Result<()> {
-        for (name, value, rank) in self.per_step_arrays() {
-            if value.shape().len() > rank && value.shape()[0] < num_steps {
-                return Err(Error::argument(
-                    format!("params.{name}"),
-                    format!("{} steps", value.shape()[0]),
-                    format!("at least {num_steps}"),
-                ));
-            }
-        }
-        Ok(())
+        check_num_steps(self.per_step_arrays(), num_steps)
     }
 
     /// Checks shapes, finiteness, and that covariances are symmetric and positive semi-definite.
@@ -186,20 +166,18 @@ impl LgssmParams {
             ));
         }
         shape("initial.mean", &self.initial_mean, &[d], false)?;
-        covariance("initial.cov", &self.initial_cov, d, false)?;
+        semidefinite("initial.cov", &self.initial_cov, d, false)?;
         if let Some(diffuse) = &self.initial_diffuse {
-            covariance("initial.diffuse", diffuse, d, false)?;
+            semidefinite("initial.diffuse", diffuse, d, false)?;
         }
         shape("dynamics.weights", &self.dynamics_weights, &[d, d], true)?;
-        covariance("dynamics.cov", &self.dynamics_cov, d, true)?;
+        semidefinite("dynamics.cov", &self.dynamics_cov, d, true)?;
         shape("emissions.weights", &self.emissions_weights, &[m, d], true)?;
         if self.diagonal_emissions_cov {
             shape("emissions.cov", &self.emissions_cov, &[m], true)?;
-            if let Some(bad) = self.emissions_cov.values().iter().find(|r| **r < 0.0) {
-                return Err(Error::argument("emissions.cov", bad, "variances of at least 0"));
-            }
+            not_negative("emissions.cov", &self.emissions_cov, "variances")?;
         } else {
-            covariance("emissions.cov", &self.emissions_cov, m, true)?;
+            semidefinite("emissions.cov", &self.emissions_cov, m, true)?;
         }
         let optional = [
             ("dynamics.bias", &self.dynamics_bias, vec![d]),
@@ -230,135 +208,5 @@ impl LgssmParams {
         ]
         .into_iter()
         .chain(optional.into_iter().filter_map(|(name, value, rank)| Some((name, value.as_ref()?, rank))))
-    }
-}
-
-/// The offsets of one sequence, computed or borrowed; [`Offsets::series`] is what the engines see.
-#[derive(Clone, Debug)]
-pub struct Offsets<'a> {
-    transition: Offset<'a>,
-    emission: Offset<'a>,
-    emissions: &'a [f64],
-}
-
-impl Offsets<'_> {
-    /// The series with these offsets.
-    pub fn series(&self) -> Series<'_> {
-        Series {
-            emissions: self.emissions,
-            transition_offset: self.transition.steps(),
-            emission_offset: self.emission.steps(),
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-enum Offset<'a> {
-    None,
-    Bias(Steps<'a>),
-    Computed { values: Vec<f64>, len: usize },
-}
-
-impl Offset<'_> {
-    fn steps(&self) -> Option<Steps<'_>> {
-        match self {
-            Offset::None => None,
-            Offset::Bias(steps) => Some(*steps),
-            Offset::Computed { values, len } => Some(Steps::per_step(values, *len)),
-        }
-    }
-}
-
-/// bias_t + weights_t u_t for every step.
-fn offset<'a>(
-    bias: &'a Option<Array>,
-    weights: &'a Option<Array>,
-    len: usize,
-    sequence: Sequence<'a>,
-) -> Offset<'a> {
-    let bias = bias.as_ref().map(|b| steps(b, len, 1));
-    let weights = match weights {
-        Some(w) if sequence.input_dim > 0 && !w.values().is_empty() => {
-            steps(w, len * sequence.input_dim, 2)
-        }
-        _ => return bias.map_or(Offset::None, Offset::Bias),
-    };
-    let mut values = vec![0.0; sequence.num_steps() * len];
-    for (t, row) in values.chunks_exact_mut(len).enumerate() {
-        offset_at(bias.as_ref(), Some(&weights), t, sequence.input(t), row);
-    }
-    Offset::Computed { values, len }
-}
-
-/// bias_t + weights_t u of one step, added to a row of zeros.
-fn offset_at(bias: Option<&Steps<'_>>, weights: Option<&Steps<'_>>, t: usize, u: &[f64], row: &mut [f64]) {
-    if let Some(bias) = bias {
-        row.copy_from_slice(bias.at(t));
-    }
-    if let Some(weights) = weights {
-        for (x, w) in row.iter_mut().zip(weights.at(t).chunks_exact(u.len())) {
-            *x += w.iter().zip(u).map(|(w, u)| w * u).sum::<f64>();
-        }
-    }
-}
-
-/// An array as steps: one entry per step where it has an axis more than an entry.
-fn steps(array: &Array, len: usize, rank: usize) -> Steps<'_> {
-    if array.shape().len() > rank {
-        Steps::per_step(array.values(), len)
-    } else {
-        Steps::fixed(array.values())
-    }
-}
-
-fn shape(name: &str, value: &Array, expected: &[usize], may_vary: bool) -> Result<()> {
-    let fits = value.shape() == expected
-        || may_vary && value.shape().len() == expected.len() + 1 && value.shape()[1..] == *expected;
-    if !fits {
-        let or = if may_vary { format!(" or [T, {expected:?}]") } else { String::new() };
-        return Err(Error::argument(
-            format!("params.{name}"),
-            format!("shape {:?}", value.shape()),
-            format!("{expected:?}{or}"),
-        ));
-    }
-    match value.values().iter().find(|x| !x.is_finite()) {
-        Some(bad) => Err(Error::argument(format!("params.{name}"), bad, "finite numbers")),
-        None => Ok(()),
-    }
-}
-
-/// Checks square matrices for symmetry and non-negative pivots (to rounding).
-fn covariance(name: &str, value: &Array, n: usize, may_vary: bool) -> Result<()> {
-    shape(name, value, &[n, n], may_vary)?;
-    for (index, block) in value.values().chunks_exact(n * n).enumerate() {
-        let scale = (0..n).map(|i| block[i * n + i].abs()).fold(0.0, f64::max);
-        for i in 0..n {
-            for j in 0..i {
-                if (block[i * n + j] - block[j * n + i]).abs() > 1e-8 * scale {
-                    let found = format!(
-                        "matrix {index} with entries {} and {}",
-                        block[i * n + j],
-                        block[j * n + i]
-                    );
-                    return Err(Error::argument(format!("params.{name}"), found, "a symmetric matrix"));
-                }
-            }
-        }
-        if let Some(pivot) = statewise_kernels::linalg::negative_pivot(block, n) {
-            return Err(Error::argument(
-                format!("params.{name}"),
-                format!("matrix {index} with pivot {pivot:.3e}"),
-                "a positive semi-definite matrix",
-            ));
-        }
-    }
-    Ok(())
-}
-
-impl Error {
-    /// Turns an engine's error into one that names the sequence.
-    pub(crate) fn in_series(sequence: usize) -> impl Fn(GaussianError) -> Self {
-        move |source| Error::Gaussian { sequence, source }
     }
 }

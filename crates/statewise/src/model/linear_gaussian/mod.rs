@@ -1,10 +1,12 @@
 //! Linear Gaussian state space models.
 
+mod array_checks;
 mod conjugate;
 mod covariance;
 mod draw;
 mod e_step;
 mod gibbs;
+mod info_params;
 mod inverse_wishart;
 mod lagged_moments;
 mod learnable;
@@ -13,6 +15,7 @@ mod lgssm_params;
 mod m_step;
 mod matrix;
 mod missing_entries;
+mod offsets;
 mod principal_components;
 mod regression;
 mod spec;
@@ -23,8 +26,10 @@ mod subspace;
 pub use conjugate::{MatrixNormalInverseWishart, NormalInverseWishart, RegressionSums};
 pub use covariance::CovarianceForm;
 pub use gibbs::{Gibbs, GibbsSamples, GibbsState};
+pub use info_params::LgssmInfoParams;
 pub use inverse_wishart::InverseWishart;
-pub use lgssm_params::{LgssmParams, Offsets};
+pub use lgssm_params::LgssmParams;
+pub use offsets::Offsets;
 pub use spec::{ConjugatePriors, LinearGaussianSpec};
 pub use ssm::LinearGaussianSsm;
 pub use start::Start;
