@@ -101,8 +101,54 @@ fn advance_body<const ISA: u8, const K: usize>(
     filtered_rows: &mut LaneSlices<'_>,
     scratch: &mut LaneScratch,
 ) -> bool {
+    // PERF: few sensors are the rule; loops over them that the compiler can unroll save a third.
+    match system.emission_dim {
+        1 => advance_lanes::<ISA, K, 1>(
+            system,
+            series,
+            steps,
+            gains,
+            states,
+            predicted_rows,
+            filtered_rows,
+            scratch,
+        ),
+        2 => advance_lanes::<ISA, K, 2>(
+            system,
+            series,
+            steps,
+            gains,
+            states,
+            predicted_rows,
+            filtered_rows,
+            scratch,
+        ),
+        _ => advance_lanes::<ISA, K, 0>(
+            system,
+            series,
+            steps,
+            gains,
+            states,
+            predicted_rows,
+            filtered_rows,
+            scratch,
+        ),
+    }
+}
+
+#[inline(always)]
+fn advance_lanes<const ISA: u8, const K: usize, const M: usize>(
+    system: &System<'_>,
+    series: &[Series<'_>; LANES],
+    steps: Range<usize>,
+    gains: &Gains,
+    states: &mut [MeanState],
+    predicted_rows: &mut LaneSlices<'_>,
+    filtered_rows: &mut LaneSlices<'_>,
+    scratch: &mut LaneScratch,
+) -> bool {
     let d = if K > 0 { K } else { system.state_dim };
-    let m = system.emission_dim;
+    let m = if M > 0 { M } else { system.emission_dim };
     let LaneScratch { predicted, mean, residual, white, blocks, filtered, innovations } = scratch;
     let [emissions, predicted_block, filtered_block] = blocks;
     let (predicted, mean) = (&mut predicted[..d], &mut mean[..d]);
@@ -163,14 +209,15 @@ fn advance_body<const ISA: u8, const K: usize>(
             _ => *parts.insert(gains.parts(entry)),
         };
         current = entry;
+        let (w_t, inverse) = (&parts.w[..m * d], &parts.inverse[..m * m]);
         let mut square = [0.0; LANES];
-        for (i, (w, row)) in white.iter_mut().zip(parts.inverse.chunks_exact(m)).enumerate() {
+        for (i, (w, row)) in white.iter_mut().zip(inverse.chunks_exact(m)).enumerate() {
             let sum = sum_row::<ISA>([0.0; LANES], &row[..=i], residual);
             *w = sum;
             (0..LANES).for_each(|l| square[l] = fma::<ISA>(sum[l], sum[l], square[l]));
         }
         for i in 0..d {
-            mean[i] = sum_column::<ISA>(predicted[i], parts.w, d, i, white);
+            mean[i] = sum_column::<ISA>(predicted[i], w_t, d, i, white);
         }
         for l in 0..LANES {
             // Neumaier's sum, as MeanState::add.
@@ -242,8 +289,24 @@ fn smooth_body<const ISA: u8, const K: usize>(
     emission_rows: &mut LaneSlices<'_>,
     scratch: &mut LaneScratch,
 ) {
+    match system.emission_dim {
+        1 => smooth_lanes::<ISA, K, 1>(system, gains, smoothed_rows, state_rows, emission_rows, scratch),
+        2 => smooth_lanes::<ISA, K, 2>(system, gains, smoothed_rows, state_rows, emission_rows, scratch),
+        _ => smooth_lanes::<ISA, K, 0>(system, gains, smoothed_rows, state_rows, emission_rows, scratch),
+    }
+}
+
+#[inline(always)]
+fn smooth_lanes<const ISA: u8, const K: usize, const M: usize>(
+    system: &System<'_>,
+    gains: &Gains,
+    smoothed_rows: &mut LaneSlices<'_>,
+    state_rows: &mut LaneSlices<'_>,
+    emission_rows: &mut LaneSlices<'_>,
+    scratch: &mut LaneScratch,
+) {
     let d = if K > 0 { K } else { system.state_dim };
-    let m = system.emission_dim;
+    let m = if M > 0 { M } else { system.emission_dim };
     let LaneScratch { predicted: q, mean: r, residual, white, blocks, filtered, innovations } = scratch;
     let [emission_block, smoothed_block, state_block] = blocks;
     let (q, r, a, u) = (&mut q[..d], &mut r[..d], &mut residual[..m], &mut white[..m]);
