@@ -31,13 +31,13 @@ pub(crate) enum Command {
     Fit(FitArgs),
     /// Most likely state of every row, jointly (Viterbi)
     Decode(DecodeArgs),
-    /// State probabilities of every row given all rows
+    /// State probabilities, or means and standard deviations, of every row given all rows
     Smooth(DataArgs),
-    /// State probabilities of every row given the rows up to it
+    /// The same given the rows up to it
     Filter(DataArgs),
     /// Log-likelihood of every sequence
     Score(DataArgs),
-    /// Means, standard deviations and state probabilities of the steps to come
+    /// Means, standard deviations and state probabilities or bounds of the steps to come
     Forecast(ForecastArgs),
     /// Draw sequences from a model
     Sample(SampleArgs),
@@ -50,26 +50,32 @@ Examples:
   statewise fit gaussian-hmm nile.csv --states 2 --label year
   statewise fit categorical-hmm weather.csv --states 3 --columns weather --label date
   statewise fit gaussian-hmm tracks.csv --states 3 --columns speed,turn --id animal --restarts 8
-  statewise fit poisson-hmm counts.csv --states 2 --set transition_matrix_stickiness=10";
+  statewise fit poisson-hmm counts.csv --states 2 --set transition_matrix_stickiness=10
+  statewise fit linear-gaussian tracks.csv --states 4 --columns x,y --set emissions_cov=diagonal
+  statewise fit structural airpassengers.csv --components trend,seasonal:12 --label month";
 
 #[derive(Debug, Args)]
 #[command(after_help = FIT_EXAMPLES)]
 pub(crate) struct FitArgs {
-    /// The model: an emission family and `-hmm`, as gaussian-hmm or poisson-hmm
+    /// The model: an emission family and `-hmm`, as gaussian-hmm or poisson-hmm; linear-gaussian; structural
     pub(crate) model: String,
     /// The data: a CSV or Parquet file, `-` for CSV from standard input
     pub(crate) file: PathBuf,
-    /// Number of hidden states
-    #[arg(long, short = 'k', value_name = "K")]
-    pub(crate) states: usize,
+    /// Number of hidden states, or of dimensions of the state of linear-gaussian
+    #[arg(long, short = 'k', value_name = "K", required_unless_present = "components")]
+    pub(crate) states: Option<usize>,
+    /// Components of structural, as level,trend,seasonal:12,cycle:18:144,ar:2,regression
+    #[arg(long, value_name = "C,C", value_delimiter = ',', conflicts_with = "states")]
+    pub(crate) components: Vec<String>,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
-    /// Most EM iterations
+    /// Most iterations (EM; L-BFGS for structural)
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub(crate) iterations: usize,
     /// Stop when an iteration gains less than this times 1 + |log probability|; negative: never
-    #[arg(long, value_name = "X", default_value_t = 1e-8, allow_negative_numbers = true)]
-    pub(crate) tolerance: f64,
+    /// [default: 1e-8; 1e-12 and a value for structural]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(crate) tolerance: Option<f64>,
     /// Fits from different starts, of which the best is kept
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) restarts: usize,
@@ -79,16 +85,16 @@ pub(crate) struct FitArgs {
     /// Leave out the priors: plain maximum likelihood
     #[arg(long)]
     pub(crate) no_prior: bool,
-    /// Where emissions start
-    #[arg(long, value_enum, default_value_t = Method::Kmeans)]
-    pub(crate) method: Method,
+    /// Where parameters start [default: kmeans; pca for linear-gaussian]
+    #[arg(long, value_enum)]
+    pub(crate) method: Option<Method>,
     /// A hyper-parameter, as transition_matrix_stickiness=10 or num_components=3; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
     pub(crate) set: Vec<(String, serde_json::Value)>,
     /// Save the fitted model
     #[arg(long, short = 'o', value_name = "MODEL.json")]
     pub(crate) output: Option<PathBuf>,
-    /// Save decoded states and smoothed probabilities of every row
+    /// Save decoded states and smoothed probabilities, or smoothed moments, of every row
     #[arg(long, value_name = "PATH.csv")]
     pub(crate) path_output: Option<PathBuf>,
     /// Draw the series with its states
@@ -105,6 +111,12 @@ pub(crate) enum Method {
     Kmeans,
     /// Draws from the priors
     Prior,
+    /// Dynamax's start of linear-gaussian
+    Default,
+    /// Principal components, for linear-gaussian
+    Pca,
+    /// Subspace identification, for linear-gaussian
+    Subspace,
 }
 
 /// Which columns mean what.
@@ -156,6 +168,9 @@ pub(crate) struct ForecastArgs {
     /// File with the inputs of the steps to come (the same columns, H rows for each sequence)
     #[arg(long, value_name = "FILE")]
     pub(crate) future: Option<PathBuf>,
+    /// Probability between the lower and the upper bound, where the state is continuous
+    #[arg(long, value_name = "P", default_value_t = 0.95)]
+    pub(crate) level: f64,
 }
 
 #[derive(Debug, Args)]

@@ -3,29 +3,30 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use statewise::Seed;
 use statewise::data::{Column, Selection, Table, Values};
 use statewise::learn::{
-    Em, FitReport, Progress, fit_restarts, information_criteria, order_by_parameter, permute_params,
+    FitReport, Progress, fit_restarts, information_criteria, order_by_parameter, permute_params,
 };
-use statewise::model::hmm::{Hmm, Start};
+use statewise::model::hmm::Hmm;
 use statewise::params::{Params, Properties};
 
-use crate::args::{FitArgs, Method};
+use crate::args::FitArgs;
 use crate::failure::Failure;
-use crate::model::{self, Request};
+use crate::kind::Model;
+use crate::model;
 use crate::output::{results, write_table, write_text};
 use crate::plot;
 use crate::progress::ProgressLine;
 use crate::report::{self, Names};
 use crate::saved::model_file;
 use crate::source::Source;
+use crate::start::Starts;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// A model with the parameters it was fitted to have.
 pub(crate) struct Fitted {
-    pub(crate) hmm: Hmm,
+    pub(crate) model: Model,
     pub(crate) name: String,
     pub(crate) properties: Properties,
     pub(crate) report: FitReport,
@@ -33,35 +34,66 @@ pub(crate) struct Fitted {
 
 pub(crate) fn run(args: &FitArgs) -> Result<(), Failure> {
     model::check_name(&args.model)?;
+    if args.plot.is_some() && [model::LINEAR_GAUSSIAN, model::STRUCTURAL].contains(&args.model.as_str()) {
+        return Err(Failure::hinted(
+            "--plot draws models with discrete states",
+            "--path-output saves moments",
+        ));
+    }
     let source = Source::read(&args.file, &args.columns, &Selection::default())?;
     let fitted = fit(args, &source)?;
-    let params = &fitted.report.params;
-    let data = &source.data.dataset;
     // What was reached is saved before it is shown, so that a closed pipe loses nothing.
     if let Some(path) = &args.output {
         model_file(args, &source, &fitted)?.save(path)?;
     }
-    let (states, _) = fitted.hmm.most_likely_states(params, data)?;
-    if args.path_output.is_some() || args.plot.is_some() {
-        let probs = fitted.hmm.smoother(params, data)?.smoothed_probs;
-        if let Some(path) = &args.path_output {
-            write_table(&path_table(&source, fitted.hmm.num_states(), &states, &probs)?, Some(path))?;
+    let params = &fitted.report.params;
+    let text = match &fitted.model {
+        Model::Hmm(hmm) => {
+            let (states, _) = hmm.most_likely_states(params, &source.data.dataset)?;
+            save_paths(args, &source, &fitted, hmm, &states)?;
+            describe(args, &source, &fitted)? + &describe_states(&source, &fitted, hmm, &states)
         }
-        if let Some(path) = &args.plot {
-            let title = format!("{} with {} states", fitted.name, fitted.hmm.num_states());
-            let name = args.file.file_name().unwrap_or(args.file.as_os_str()).display();
-            let subtitle = format!("{name}, {} rows, coloured by the most likely path", data.num_rows());
-            write_text(
-                &plot::draw((&title, &subtitle), &source, &fitted.hmm, params, &states, &probs)?,
-                path,
-            )?;
+        Model::Gaussian(model) => {
+            if let Some(path) = &args.path_output {
+                let columns = model.smooth(params, &source.data.dataset)?;
+                write_table(&path_table(&source, columns)?, Some(path))?;
+            }
+            describe(args, &source, &fitted)?
         }
-    }
+    };
     if !args.quiet {
-        let text = describe(args, &source, &fitted, &states)?;
         std::io::stdout().write_all(text.as_bytes())?;
     }
     if fitted.report.interrupted { Err(Failure::Interrupted) } else { Ok(()) }
+}
+
+/// Saves and draws decoded states with their probabilities.
+fn save_paths(
+    args: &FitArgs,
+    source: &Source,
+    fitted: &Fitted,
+    hmm: &Hmm,
+    states: &[u32],
+) -> Result<(), Failure> {
+    if args.path_output.is_none() && args.plot.is_none() {
+        return Ok(());
+    }
+    let (params, data) = (&fitted.report.params, &source.data.dataset);
+    let probs = hmm.smoother(params, data)?.smoothed_probs;
+    if let Some(path) = &args.path_output {
+        debug_assert_eq!(data.num_rows(), states.len());
+        let states = numbers(states.iter().map(|z| f64::from(*z)));
+        let mut columns = vec![Column { name: "state".into(), values: states }];
+        columns.extend(state_columns(hmm.num_states(), &probs));
+        write_table(&path_table(source, columns)?, Some(path))?;
+    }
+    if let Some(path) = &args.plot {
+        let title = format!("{} {}", fitted.name, fitted.model.size());
+        let name = args.file.file_name().unwrap_or(args.file.as_os_str()).display();
+        let subtitle = format!("{name}, {} rows, coloured by the most likely path", data.num_rows());
+        write_text(&plot::draw((&title, &subtitle), source, hmm, params, states, &probs)?, path)?;
+    }
+    Ok(())
 }
 
 fn fit(args: &FitArgs, source: &Source) -> Result<Fitted, Failure> {
@@ -71,49 +103,21 @@ fn fit(args: &FitArgs, source: &Source) -> Result<Fitted, Failure> {
             std::process::exit(130);
         }
     });
-    let data = &source.data.dataset;
-    let classes: Vec<usize> = (0..data.width())
-        .map(|c| match source.data.labels.get(&source.selection.columns[c]) {
-            Some(labels) => labels.len(),
-            None => {
-                data.rows()[c..].iter().step_by(data.width()).fold(0.0f64, |max, x| max.max(*x)) as usize
-                    + 1
-            }
-        })
-        .collect();
-    let (hmm, name) = model::build(&Request {
-        model: &args.model,
-        num_states: args.states,
-        classes: &classes,
-        input_dim: data.input_dim(),
-        settings: &args.set,
-    })?;
-    check_text(source, &hmm, &args.model)?;
-    hmm.check_data(data)?;
-
-    let seed = Seed(args.seed);
-    let start = match args.method {
-        Method::Kmeans => Start::KMeans(data),
-        Method::Prior => Start::Prior,
-    };
-    let mut starts = Vec::new();
-    for restart in 0..args.restarts.max(1) as u64 {
-        let seed = if restart == 0 { seed } else { seed.child("restart", restart) };
-        starts.push(hmm.initialize(start, seed, &[])?.0);
-    }
-    let em = Em { num_iters: args.iterations, tolerance: Some(args.tolerance), prior: !args.no_prior };
-    let properties = Properties::trainable(hmm.schema());
+    let Starts { model, name, properties, params: starts, learner } = Starts::new(args, source)?;
     let progress = ProgressLine::new(args.quiet, starts.len());
     let observe = |start: usize, seen: Progress<'_>| {
         progress.show(start, seen);
         !INTERRUPTED.load(Ordering::Relaxed)
     };
-    let restarts = fit_restarts(&em, &hmm, &starts, &properties, data, &observe)?;
+    let restarts =
+        fit_restarts(&*learner, model.learnable(), &starts, &properties, &source.data.dataset, &observe)?;
     progress.clear();
     let mut report = restarts.best;
-    report.params = ascending(&hmm, report.params)?;
+    if let Model::Hmm(hmm) = &model {
+        report.params = ascending(hmm, report.params)?;
+    }
     report.interrupted |= INTERRUPTED.load(Ordering::Relaxed);
-    Ok(Fitted { hmm, name, properties, report })
+    Ok(Fitted { model, name, properties, report })
 }
 
 /// Puts the states into the ascending order of their first emission parameter, so that their numbers
@@ -130,38 +134,16 @@ fn ascending(hmm: &Hmm, params: Params) -> Result<Params, Failure> {
     }
 }
 
-/// Text stands for labels only; a family of numbers must not fit the codes of words.
-fn check_text(source: &Source, hmm: &Hmm, model: &str) -> Result<(), Failure> {
-    let emissions = &hmm.spec().emissions;
-    let columns = source.selection.columns.iter().enumerate();
-    let inputs = source.selection.inputs.iter().map(|name| (false, name));
-    let columns = columns.map(|(c, name)| (model::takes_labels(emissions, c), name)).chain(inputs);
-    for (_, name) in columns.filter(|(labels, _)| !labels) {
-        let Some(labels) = source.data.labels.get(name) else { continue };
-        let example = labels.iter().find(|text| text.parse::<f64>().is_err()).map_or("", String::as_str);
-        let comma = example.replace(',', ".").parse::<f64>().is_ok();
-        let hint = match comma {
-            true => "numbers need a dot, not a comma".to_owned(),
-            false => "choose other --columns, or categorical-hmm for labels".to_owned(),
-        };
-        return Err(Failure::hinted(
-            format!("column '{name}' holds text ('{example}'), but {model} needs numbers there"),
-            hint,
-        ));
-    }
-    Ok(())
-}
-
-/// The whole report.
-fn describe(args: &FitArgs, source: &Source, fitted: &Fitted, states: &[u32]) -> Result<String, Failure> {
-    let Fitted { hmm, name, properties, report } = fitted;
+/// The model, its parameters and how the fit went.
+fn describe(args: &FitArgs, source: &Source, fitted: &Fitted) -> Result<String, Failure> {
+    let Fitted { model, name, properties, report } = fitted;
     let data = &source.data.dataset;
     let columns = &source.selection.columns;
-    let criteria = information_criteria(hmm, &report.params, properties, data)?;
+    let criteria = information_criteria(model.learnable(), &report.params, properties, data)?;
     let count = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let mut out = format!(
-        "{name} with {}, fitted to {} ({}) of {}\n\n",
-        count(hmm.num_states(), "state"),
+        "{name} {}, fitted to {} ({}) of {}\n\n",
+        model.size(),
         columns.join(", "),
         [count(data.num_rows(), "row"), count(data.num_sequences(), "sequence")].join(" in "),
         args.file.display(),
@@ -171,29 +153,36 @@ fn describe(args: &FitArgs, source: &Source, fitted: &Fitted, states: &[u32]) ->
             labels.iter().enumerate().map(|(i, label)| format!("{i} = {label}")).collect();
         out += &format!("labels of {name}: {}\n\n", list.join(", "));
     }
-    out +=
-        &report::parameters(hmm.schema(), &report.params, &Names { columns, labels: &source.data.labels });
+    out += &report::parameters(
+        model.learnable().schema(),
+        &report.params,
+        &Names { columns, labels: &source.data.labels },
+    );
     let how = match (report.converged, report.interrupted) {
         (true, _) => "converged",
         (_, true) => "interrupted",
         _ => "not converged; raise --iterations",
     };
-    let mut facts = vec![
+    let facts = [
         ("log-likelihood", report::number(criteria.marginal_loglik, 4)),
         ("iterations", format!("{} ({how})", report.iterations())),
         ("free parameters", criteria.num_parameters.to_string()),
         ("AIC", report::number(criteria.aic, 2)),
         ("BIC", report::number(criteria.bic, 2)),
     ];
-    if let Ok(dwell) = hmm.expected_dwell_times(&report.params) {
-        let dwell: Vec<String> = dwell.iter().map(|steps| report::number(*steps, 1)).collect();
-        facts.push(("expected dwell times", format!("{} steps (states 0, 1, …)", dwell.join(", "))));
-    }
     facts.iter().for_each(|(name, value)| out += &format!("{name:22}{value}\n"));
     report.warnings.iter().for_each(|warning| out += &format!("warning: {warning}\n"));
-    out += "\nmost likely path\n";
-    out += &describe_path(source, states);
     Ok(out)
+}
+
+/// What only models with discrete states have.
+fn describe_states(source: &Source, fitted: &Fitted, hmm: &Hmm, states: &[u32]) -> String {
+    let mut out = String::new();
+    if let Ok(dwell) = hmm.expected_dwell_times(&fitted.report.params) {
+        let dwell: Vec<String> = dwell.iter().map(|steps| report::number(*steps, 1)).collect();
+        out += &format!("{:22}{} steps (states 0, 1, …)\n", "expected dwell times", dwell.join(", "));
+    }
+    out + "\nmost likely path\n" + &describe_path(source, states)
 }
 
 /// The decoded path of every sequence, as runs.
@@ -214,9 +203,8 @@ pub(crate) fn describe_path(source: &Source, states: &[u32]) -> String {
     report::runs(&paths)
 }
 
-/// Row by row: what was observed, the decoded state and the smoothed probabilities.
-fn path_table(source: &Source, num_states: usize, states: &[u32], probs: &[f64]) -> Result<Table, Failure> {
-    let data = &source.data.dataset;
+/// Row by row: what was observed, and columns of results.
+fn path_table(source: &Source, results_of: Vec<Column>) -> Result<Table, Failure> {
     let mut columns = source.row_columns();
     for name in &source.selection.columns {
         let values = &source.table.column(name)?.values;
@@ -224,9 +212,7 @@ fn path_table(source: &Source, num_states: usize, states: &[u32], probs: &[f64])
         let cells = cells.iter().map(|cell| (!cell.is_empty()).then_some(cell.as_str()));
         columns.push(Column { name: name.clone(), values: Values::text(cells) });
     }
-    debug_assert_eq!(data.num_rows(), states.len());
-    columns.push(Column { name: "state".into(), values: numbers(states.iter().map(|z| f64::from(*z))) });
-    columns.extend(state_columns(num_states, probs));
+    columns.extend(results_of);
     results(columns)
 }
 

@@ -3,27 +3,28 @@
 use std::io::Write;
 
 use statewise::Seed;
-use statewise::data::{Column, Values};
+use statewise::data::{Column, Dataset, Values};
 use statewise::model::hmm::Hmm;
 use statewise::params::Params;
 
 use crate::args::{ColumnArgs, DataArgs, DecodeArgs, ForecastArgs, SampleArgs};
 use crate::failure::Failure;
 use crate::fit::{describe_path, numbers, state_columns};
+use crate::kind::Model;
 use crate::output::{results, write_table};
 use crate::saved::load;
 use crate::source::Source;
 
 /// A model with data for it.
 struct Task {
-    hmm: Hmm,
+    model: Model,
     params: Params,
     source: Source,
 }
 
 impl Task {
     fn read(args: &DataArgs) -> Result<Self, Failure> {
-        let (file, hmm, mut remembered) = load(&args.model)?;
+        let (file, model, mut remembered) = load(&args.model)?;
         let source = match Source::read(&args.file, &args.columns, &remembered) {
             // New data are often one sequence of a model of many.
             Err(_) if args.columns.id.is_none() && remembered.id.is_some() => {
@@ -32,8 +33,9 @@ impl Task {
             }
             other => other?,
         };
-        hmm.check_data(&source.data.dataset)?;
-        Ok(Task { hmm, params: file.params, source })
+        source.check_text(&model, &file.name)?;
+        model.learnable().check_data(&source.data.dataset)?;
+        Ok(Task { model, params: file.params, source })
     }
 
     /// One row for each row of the data, with these columns behind those that name it.
@@ -53,7 +55,8 @@ impl Task {
 
 pub(crate) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
     let task = Task::read(&args.data)?;
-    let (states, _) = task.hmm.most_likely_states(&task.params, &task.source.data.dataset)?;
+    let hmm = task.model.discrete("decode")?;
+    let (states, _) = hmm.most_likely_states(&task.params, &task.source.data.dataset)?;
     if args.runs {
         return Ok(std::io::stdout().write_all(describe_path(&task.source, &states).as_bytes())?);
     }
@@ -63,20 +66,31 @@ pub(crate) fn decode(args: &DecodeArgs) -> Result<(), Failure> {
 
 pub(crate) fn smooth(args: &DataArgs) -> Result<(), Failure> {
     let task = Task::read(args)?;
-    let posterior = task.hmm.smoother(&task.params, &task.source.data.dataset)?;
-    task.write_rows(args, state_columns(task.hmm.num_states(), &posterior.smoothed_probs))
+    let (params, data) = (&task.params, &task.source.data.dataset);
+    let columns = match &task.model {
+        Model::Hmm(hmm) => state_columns(hmm.num_states(), &hmm.smoother(params, data)?.smoothed_probs),
+        Model::Gaussian(model) => model.smooth(params, data)?,
+    };
+    task.write_rows(args, columns)
 }
 
 pub(crate) fn filter(args: &DataArgs) -> Result<(), Failure> {
     let task = Task::read(args)?;
-    let posterior = task.hmm.filter(&task.params, &task.source.data.dataset)?;
-    task.write_rows(args, state_columns(task.hmm.num_states(), &posterior.filtered_probs))
+    let (params, data) = (&task.params, &task.source.data.dataset);
+    let columns = match &task.model {
+        Model::Hmm(hmm) => state_columns(hmm.num_states(), &hmm.filter(params, data)?.filtered_probs),
+        Model::Gaussian(model) => model.filter(params, data)?,
+    };
+    task.write_rows(args, columns)
 }
 
 pub(crate) fn score(args: &DataArgs) -> Result<(), Failure> {
     let task = Task::read(args)?;
     let data = &task.source.data.dataset;
-    let logliks = task.hmm.marginal_log_prob(&task.params, data)?;
+    let logliks = match &task.model {
+        Model::Hmm(hmm) => hmm.marginal_log_prob(&task.params, data)?,
+        Model::Gaussian(model) => model.score(&task.params, data)?,
+    };
     let mut columns = Vec::from_iter(task.id_column(1));
     columns.push(Column { name: "rows".into(), values: numbers(data.lengths().map(|n| n as f64)) });
     columns.push(Column { name: "log_likelihood".into(), values: Values::Numbers(logliks) });
@@ -91,7 +105,7 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<(), Failure> {
             let inputs = ColumnArgs { columns: selection.inputs.clone(), ..ColumnArgs::default() };
             Source::read(path, &inputs, &Default::default())?.data.dataset.rows().to_vec()
         }
-        None if task.hmm.input_dim() > 0 => {
+        None if task.model.input_dim() > 0 => {
             return Err(Failure::hinted(
                 "the model reads inputs, also in the steps to come",
                 format!("--future FILE with columns {}", selection.inputs.join(", ")),
@@ -100,35 +114,53 @@ pub(crate) fn forecast(args: &ForecastArgs) -> Result<(), Failure> {
         None => Vec::new(),
     };
     let data = &task.source.data.dataset;
-    let (k, width) = (task.hmm.num_states(), task.hmm.emission_width());
-    let forecasts = task.hmm.forecast(&task.params, data, args.steps, &future)?;
+    let mut columns = Vec::from_iter(task.id_column(args.steps));
+    let steps = (0..data.num_sequences()).flat_map(|_| (1..=args.steps).map(|h| h as f64));
+    columns.push(Column { name: "steps_ahead".into(), values: numbers(steps) });
+    let names = &selection.columns;
+    columns.extend(match &task.model {
+        Model::Hmm(hmm) => forecast_columns(hmm, &task.params, data, (args.steps, &future), names)?,
+        Model::Gaussian(model) => {
+            model.forecast(&task.params, data, (args.steps, &future), args.level, names)?
+        }
+    });
+    write_table(&results(columns)?, args.data.output.as_deref())
+}
+
+/// Moments of the observations to come, and probabilities of the states.
+fn forecast_columns(
+    hmm: &Hmm,
+    params: &Params,
+    data: &Dataset<'_>,
+    (horizon, future): (usize, &[f64]),
+    names: &[String],
+) -> Result<Vec<Column>, Failure> {
+    let (k, width) = (hmm.num_states(), hmm.emission_width());
+    let forecasts = hmm.forecast(params, data, horizon, future)?;
     let gather =
         |take: &dyn Fn(usize) -> Vec<f64>| (0..forecasts.len()).flat_map(take).collect::<Vec<f64>>();
     let means = gather(&|n| forecasts[n].means.clone());
     let deviations = gather(&|n| forecasts[n].standard_deviations(width));
     let probs = gather(&|n| forecasts[n].state_probs.clone());
-
-    let mut columns = Vec::from_iter(task.id_column(args.steps));
-    let steps = (0..forecasts.len()).flat_map(|_| (1..=args.steps).map(|h| h as f64));
-    columns.push(Column { name: "steps_ahead".into(), values: numbers(steps) });
-    for (d, name) in selection.columns.iter().enumerate() {
+    let mut columns = Vec::new();
+    for (d, name) in names.iter().enumerate() {
         let entries = |values: &[f64]| numbers(values.iter().skip(d).step_by(width).copied());
         columns.push(Column { name: format!("{name}_mean"), values: entries(&means) });
         columns.push(Column { name: format!("{name}_sd"), values: entries(&deviations) });
     }
     columns.extend(state_columns(k, &probs));
-    write_table(&results(columns)?, args.data.output.as_deref())
+    Ok(columns)
 }
 
 pub(crate) fn sample(args: &SampleArgs) -> Result<(), Failure> {
-    let (file, hmm, remembered) = load(&args.model)?;
-    let width = hmm.emission_width();
+    let (file, model, remembered) = load(&args.model)?;
+    let width = model.width();
     let inputs = match &args.file {
-        Some(path) if hmm.input_dim() > 0 => {
+        Some(path) if model.input_dim() > 0 => {
             let names = ColumnArgs { columns: remembered.inputs.clone(), ..ColumnArgs::default() };
             Source::read(path, &names, &Default::default())?.data.dataset.rows().to_vec()
         }
-        None if hmm.input_dim() > 0 => {
+        None if model.input_dim() > 0 => {
             return Err(Failure::hinted(
                 "the model reads inputs",
                 format!("give a FILE with columns {}", remembered.inputs.join(", ")),
@@ -136,23 +168,35 @@ pub(crate) fn sample(args: &SampleArgs) -> Result<(), Failure> {
         }
         _ => Vec::new(),
     };
-    let rows = inputs.len().checked_div(hmm.input_dim());
+    let rows = inputs.len().checked_div(model.input_dim());
     let num_steps = args.steps.or(rows).unwrap_or(100);
-    let inputs = inputs.get(..num_steps * hmm.input_dim()).unwrap_or(&inputs);
+    let inputs = inputs.get(..num_steps * model.input_dim()).unwrap_or(&inputs);
 
     let (mut sequence, mut step) = (Vec::new(), Vec::new());
     let (mut states, mut emissions) = (Vec::new(), Vec::new());
-    for n in 0..args.sequences {
-        let (path, values) = hmm.sample(&file.params, Seed(args.seed), n as u64, num_steps, inputs)?;
+    for n in 0..args.sequences as u64 {
+        let seed = Seed(args.seed);
+        let (path, values) = match &model {
+            Model::Hmm(hmm) => {
+                let (path, values) = hmm.sample(&file.params, seed, n, num_steps, inputs)?;
+                (path.into_iter().map(f64::from).collect(), values)
+            }
+            Model::Gaussian(model) => model.sample(&file.params, seed, n, num_steps, inputs)?,
+        };
         sequence.extend(std::iter::repeat_n(n as f64, num_steps));
         step.extend((0..num_steps).map(|t| t as f64));
-        states.extend(path.iter().map(|z| f64::from(*z)));
+        states.extend(path);
         emissions.extend(values);
     }
-    let columns = [("sequence", sequence), ("step", step), ("state", states)];
-    let named =
-        |(name, values): (&str, Vec<f64>)| Column { name: name.into(), values: Values::Numbers(values) };
-    let mut columns: Vec<Column> = columns.into_iter().map(named).collect();
+    let named = |name: &str, values| Column { name: name.into(), values: Values::Numbers(values) };
+    let mut columns = vec![named("sequence", sequence), named("step", step)];
+    let names: Vec<String> = match &model {
+        Model::Hmm(_) => vec!["state".into()],
+        Model::Gaussian(model) => model.state_names().iter().map(|name| format!("state_{name}")).collect(),
+    };
+    for (i, name) in names.iter().enumerate() {
+        columns.push(named(name, states.iter().skip(i).step_by(names.len()).copied().collect()));
+    }
     for d in 0..width {
         let name = remembered.columns.get(d).cloned().unwrap_or_else(|| format!("y{d}"));
         let values = emissions.iter().skip(d).step_by(width);

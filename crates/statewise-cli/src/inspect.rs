@@ -2,31 +2,34 @@
 
 use std::io::Write;
 
-use statewise::output::ModelSpec;
-
 use crate::args::InspectArgs;
 use crate::failure::Failure;
+use crate::kind::Model;
 use crate::report::{self, Names};
 use crate::saved::load;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
-    let (file, hmm, selection) = load(&args.model)?;
-    let mut out = format!("{} with {} states\n\n", file.name, hmm.num_states());
-    if let ModelSpec::Hmm(spec) = &file.spec {
-        let spec = serde_json::to_value(spec).map_err(|e| Failure::new(e.to_string()))?;
-        for (part, members) in spec.as_object().into_iter().flatten() {
-            let members = members.as_object().into_iter().flatten();
-            let members: Vec<String> = members.map(|(key, value)| format!("{key} = {value}")).collect();
-            out += &format!("{part:12}{}\n", members.join(", "));
+    let (file, model, selection) = load(&args.model)?;
+    let mut out = format!("{} {}\n\n", file.name, model.size());
+    let spec = serde_json::to_value(&file.spec).map_err(|e| Failure::new(e.to_string()))?;
+    for (part, value) in spec.as_object().into_iter().flatten().filter(|(part, _)| *part != "kind") {
+        match value.as_object() {
+            Some(members) => {
+                let members: Vec<String> =
+                    members.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+                out += &format!("{part:20}{}\n", members.join(", "));
+            }
+            None => out += &format!("{part:20}{value}\n"),
         }
     }
     out.push('\n');
+    let schema = model.learnable().schema();
     out += &report::parameters(
-        hmm.schema(),
+        schema,
         &file.params,
         &Names { columns: &selection.columns, labels: &selection.labels },
     );
-    for (spec, property) in hmm.schema().iter().zip(&file.properties.0) {
+    for (spec, property) in schema.iter().zip(&file.properties.0) {
         if !property.trainable {
             out += &format!("fixed: {}\n", spec.path);
         }
@@ -40,7 +43,9 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
             out += &format!("equal: {} at entries {:?}\n", spec.path, property.equal);
         }
     }
-    if let Ok(dwell) = hmm.expected_dwell_times(&file.params) {
+    if let Model::Hmm(hmm) = &model
+        && let Ok(dwell) = hmm.expected_dwell_times(&file.params)
+    {
         let dwell: Vec<String> = dwell.iter().map(|steps| report::number(*steps, 1)).collect();
         out += &format!("expected dwell times: {} steps (states 0, 1, …)\n", dwell.join(", "));
     }

@@ -3,10 +3,13 @@
 //! Nothing is computed here: the command reads files, calls the library and writes what it answers.
 
 mod args;
+mod components;
 mod failure;
 mod fit;
+mod gaussian;
 mod infer;
 mod inspect;
+mod kind;
 mod model;
 mod output;
 mod plot;
@@ -14,6 +17,7 @@ mod progress;
 mod report;
 mod saved;
 mod source;
+mod start;
 
 use std::process::ExitCode;
 

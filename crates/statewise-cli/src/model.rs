@@ -10,6 +10,12 @@ use statewise::model::hmm::{Hmm, HmmSpec};
 
 use crate::failure::Failure;
 
+/// A linear Gaussian model.
+pub(crate) const LINEAR_GAUSSIAN: &str = "linear-gaussian";
+
+/// A sum of components.
+pub(crate) const STRUCTURAL: &str = "structural";
+
 /// What is known of a model to be built.
 pub(crate) struct Request<'a> {
     /// `gaussian-hmm`, or `gaussian+categorical-hmm` for one family a column.
@@ -55,6 +61,9 @@ pub(crate) fn build(request: &Request<'_>) -> Result<(Hmm, String), Failure> {
 
 /// Checks that there is such a model, before any file is read.
 pub(crate) fn check_name(model: &str) -> Result<(), Failure> {
+    if [LINEAR_GAUSSIAN, STRUCTURAL].contains(&model) {
+        return Ok(());
+    }
     let names = names();
     let families = model.strip_suffix("-hmm").unwrap_or("").split('+');
     let known = families.map(|family| format!("{family}-hmm")).all(|name| names.contains(&name));
@@ -156,18 +165,21 @@ pub(crate) fn names() -> Vec<String> {
 fn unknown(model: &str) -> Failure {
     Failure::hinted(
         format!("there is no model '{model}'"),
-        format!("models: {}; or one family a column, as gaussian+categorical-hmm", names().join(", ")),
+        format!(
+            "models: {}, {LINEAR_GAUSSIAN}, {STRUCTURAL}; or one family a column, as gaussian+categorical-hmm",
+            names().join(", ")
+        ),
     )
 }
 
-fn members(value: Value) -> Map<String, Value> {
+pub(crate) fn members(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(members) => members,
         _ => Map::new(),
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(spec: Map<String, Value>) -> Result<T, Failure> {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(spec: Map<String, Value>) -> Result<T, Failure> {
     serde_json::from_value(Value::Object(spec)).map_err(|e| explain(&e.to_string()))
 }
 

@@ -79,10 +79,18 @@ fn axis_labels(spec: &ParamSpec, shape: &[usize], axis: usize, names: &Names<'_>
         0 if spec.state_axes == 2 => numbered("from "),
         1 if spec.state_axes == 2 => numbered("to "),
         0 if spec.state_axes >= 1 => numbered("state "),
-        _ if n == names.columns.len() => names.columns.to_vec(),
+        _ if n == names.columns.len() && !of_state(spec, axis) => names.columns.to_vec(),
         _ if classes.is_some() => classes.cloned().unwrap_or_default(),
         _ => numbered(""),
     }
+}
+
+/// Whether an axis counts the dimensions of a continuous state.
+fn of_state(spec: &ParamSpec, axis: usize) -> bool {
+    let parts = ["initial.", "dynamics."];
+    spec.state_axes == 0
+        && (parts.iter().any(|part| spec.path.starts_with(part))
+            || spec.path == "emissions.weights" && axis == 1)
 }
 
 /// Writes rows of right-aligned cells below their heads.

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use statewise::data::Selection;
-use statewise::model::hmm::Hmm;
 use statewise::output::ModelFile;
 
 use crate::args::FitArgs;
 use crate::failure::Failure;
 use crate::fit::Fitted;
+use crate::kind::Model;
 use crate::source::Source;
 
 /// The file that later commands read, with the names of the columns and labels.
 pub(crate) fn model_file(args: &FitArgs, source: &Source, fitted: &Fitted) -> Result<ModelFile, Failure> {
-    let Fitted { hmm, name, properties, report } = fitted;
-    let mut file = ModelFile::hmm(name, hmm, report.params.clone());
+    let Fitted { model, name, properties, report } = fitted;
+    let mut file = model.file(name, report.params.clone());
     file.properties = properties.clone();
     let json = |value: serde_json::Value| value.to_string();
     let mut notes = BTreeMap::from([
@@ -55,9 +55,9 @@ fn remembered(file: &ModelFile) -> Selection {
 }
 
 /// Reads a model file with what it remembers.
-pub(crate) fn load(path: &Path) -> Result<(ModelFile, Hmm, Selection), Failure> {
+pub(crate) fn load(path: &Path) -> Result<(ModelFile, Model, Selection), Failure> {
     let file = ModelFile::load(path)?;
-    let hmm = file.build_hmm()?;
+    let model = Model::of(&file)?;
     let selection = remembered(&file);
-    Ok((file, hmm, selection))
+    Ok((file, model, selection))
 }

@@ -8,6 +8,8 @@ use statewise::data::{Column, Selection, Table, TableData, Values};
 
 use crate::args::ColumnArgs;
 use crate::failure::Failure;
+use crate::kind::Model;
+use crate::model::takes_labels;
 
 /// A file read as sequences, with what its rows and columns are called.
 pub(crate) struct Source {
@@ -65,6 +67,34 @@ impl Source {
         }
         let data = table.dataset(&selection)?;
         Ok(Source { table, selection, data, label: args.label.clone() })
+    }
+
+    /// Text stands for labels only; a family of numbers must not fit the codes of words.
+    pub(crate) fn check_text(&self, model: &Model, name_of_model: &str) -> Result<(), Failure> {
+        let labels_fit = |c: usize| match model {
+            Model::Hmm(hmm) => takes_labels(&hmm.spec().emissions, c),
+            Model::Gaussian(_) => false,
+        };
+        let columns = self.selection.columns.iter().enumerate();
+        let inputs = self.selection.inputs.iter().map(|name| (false, name));
+        let columns = columns.map(|(c, name)| (labels_fit(c), name)).chain(inputs);
+        for (_, name) in columns.filter(|(labels, _)| !labels) {
+            let Some(labels) = self.data.labels.get(name) else { continue };
+            let example =
+                labels.iter().find(|text| text.parse::<f64>().is_err()).map_or("", String::as_str);
+            let comma = example.replace(',', ".").parse::<f64>().is_ok();
+            let hint = match comma {
+                true => "numbers need a dot, not a comma".to_owned(),
+                false => "choose other --columns, or categorical-hmm for labels".to_owned(),
+            };
+            return Err(Failure::hinted(
+                format!(
+                    "column '{name}' holds text ('{example}'), but {name_of_model} needs numbers there"
+                ),
+                hint,
+            ));
+        }
+        Ok(())
     }
 
     /// The label of row `row` of the dataset, if there is a label column.

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use statewise::data::{Table, Values};
+use statewise::Seed;
+use statewise::data::{Dataset, Table, Values};
+use statewise::infer::gaussian::GaussianOptions;
 use statewise::output::ModelFile;
 
 /// A directory of one test, removed at its end.
@@ -285,6 +287,129 @@ fn hyper_parameters_are_set_by_name() {
     );
     let message = failure(&[&base[..], &["--set", "emission_prior_rate=-1"]].concat(), 1);
     assert!(message.contains("emission_prior_rate: found -1"), "{message}");
+}
+
+#[test]
+fn a_linear_gaussian_model_is_fitted_and_used() {
+    let scratch = Scratch::new("lgssm");
+    let nile = series("nile.csv");
+    let (model, path) = (scratch.path("lgssm.json"), scratch.path("path.csv"));
+    let base = ["fit", "linear-gaussian", &nile, "--columns", "volume", "--label", "year", "-k", "1"];
+    for method in ["default", "pca", "subspace"] {
+        let report =
+            stdout(&[&base[..], &["--method", method, "--iterations", "20", "--tolerance=-1"]].concat());
+        assert!(report.contains("LinearGaussianSSM with 1 state") && report.contains("AIC"), "{report}");
+    }
+    let diagonal = ["--set", "emissions_cov=diagonal", "-o", &model, "--path-output", &path, "-q"];
+    assert_eq!(stdout(&[&base[..], &diagonal].concat()), "");
+    let inspected = stdout(&["inspect", &model]);
+    for word in ["LinearGaussianSSM with 1 state", "state_dim", "\"diagonal\"", "dynamics.cov", "converged"]
+    {
+        assert!(inspected.contains(word), "no {word} in\n{inspected}");
+    }
+
+    // What the command prints is what the library answers on the file that it saved.
+    let file = ModelFile::load(&model).unwrap();
+    let params = file.build_linear_gaussian().unwrap().lower(&file.params).unwrap();
+    let rows = column(&Table::read_csv(&nile).unwrap(), "volume");
+    let (data, options) = (Dataset::single(rows, 1).unwrap(), GaussianOptions::default());
+    let smoothed = params.smoother(&data, &options).unwrap();
+    let got = csv(&stdout(&["smooth", &model, &nile, "--label", "year"]));
+    assert_eq!(column(&got, "mean_0"), smoothed.smoothed.means);
+    let variances = column(&got, "sd_0").iter().map(|sd| sd * sd).collect::<Vec<_>>();
+    assert!((variances[50] - smoothed.smoothed.covs.of(0, 50)[0]).abs() < 1e-12 * variances[50]);
+    assert_eq!(column(&got, "year")[99], 1970.0);
+    assert_eq!(column(&Table::read_csv(&path).unwrap(), "mean_0"), smoothed.smoothed.means);
+    let filtered = csv(&stdout(&["filter", &model, &nile]));
+    assert_eq!(column(&filtered, "mean_0"), smoothed.filtered.means);
+    let score = csv(&stdout(&["score", &model, &nile]));
+    assert_eq!(column(&score, "log_likelihood"), params.marginal_log_prob(&data, &options).unwrap());
+
+    let forecast = params.forecast(&data, 5, &[], &options).unwrap().remove(0);
+    let args = ["forecast", &model, &nile, "--steps", "5", "--level", "0.8"];
+    let got = csv(&stdout(&args));
+    assert_eq!(column(&got, "volume_mean"), forecast.emission_means);
+    let (lower, upper) = forecast.intervals(0.8).unwrap();
+    assert_eq!((column(&got, "volume_lower"), column(&got, "volume_upper")), (lower, upper));
+    let reach =
+        (column(&got, "volume_upper")[0] - column(&got, "volume_mean")[0]) / column(&got, "volume_sd")[0];
+    // Nine tenths of a standard normal lie below this.
+    assert!((reach - 1.2815515655446004).abs() < 1e-9, "{reach}");
+    let message = failure(&[&args[..5], &["--level", "1.5"]].concat(), 1);
+    assert!(message.contains("level: found 1.5"), "{message}");
+
+    let sample = csv(&stdout(&["sample", &model, "--steps", "7", "--sequences", "2"]));
+    let (states, emissions) = params.sample(Seed(0), 1, 7, &[]).unwrap();
+    assert_eq!(column(&sample, "state_0")[7..], states);
+    assert_eq!(column(&sample, "volume")[7..], emissions);
+
+    let message = failure(&["decode", &model, &nile], 1);
+    assert!(message.contains("discrete states"), "{message}");
+    let message = failure(&[&base[..], &["--plot", "nile.svg"]].concat(), 1);
+    assert!(message.contains("--path-output"), "{message}");
+    let message = failure(&[&base[..], &["--method", "kmeans"]].concat(), 1);
+    assert!(message.contains("default, pca or subspace"), "{message}");
+    let message = failure(&[&base[..], &["--set", "emission_cov=diagonal"]].concat(), 1);
+    assert!(message.contains("emission_cov") && message.contains("emissions_cov"), "{message}");
+    let words = scratch.write("words.csv", "volume\nhigh\nlow\n");
+    let message = failure(&["smooth", &model, &words], 1);
+    assert!(message.contains("column 'volume' holds text"), "{message}");
+}
+
+#[test]
+fn a_structural_model_reaches_the_published_variances_of_the_nile() {
+    let scratch = Scratch::new("structural");
+    let nile = series("nile.csv");
+    let model = scratch.path("level.json");
+    let fit = ["fit", "structural", &nile, "--columns", "volume", "--components", "level", "-o", &model];
+    let report = stdout(&fit);
+    assert!(report.contains("StructuralTimeSeries of level") && report.contains("(converged)"), "{report}");
+    // Durbin and Koopman (2012), §2.10.3: 15099 and 1469.1.
+    assert!(report.contains("15098.") && report.contains("1469."), "{report}");
+    let smoothed = csv(&stdout(&["smooth", &model, &nile]));
+    assert!(column(&smoothed, "mean_level.level").iter().all(|z| (700.0..1300.0).contains(z)));
+    let forecast = csv(&stdout(&["forecast", &model, &nile, "--steps", "3"]));
+    let width: Vec<f64> = column(&forecast, "volume_sd");
+    assert!(width[0] < width[1] && width[1] < width[2], "{width:?}");
+    assert!(stdout(&["inspect", &model]).contains("StructuralTimeSeries of level"));
+    let message = failure(&["sample", &model], 1);
+    assert!(message.contains("diffuse initial state"), "{message}");
+
+    let passengers = series("airpassengers_monthly.csv");
+    let names = Table::read_csv(&passengers).unwrap();
+    let counts = &names.columns().last().unwrap().name;
+    let base = ["fit", "structural", &passengers, "--columns", counts, "-q", "-o", &model, "--components"];
+    stdout(&[&base[..], &["trend,seasonal:12", "--set", "trend.stochastic_slope=false"]].concat());
+    assert_eq!(csv(&stdout(&["forecast", &model, &passengers, "--steps", "12"])).num_rows(), 12);
+    let told = |components: &[&str], word: &str| {
+        let message = failure(&[&base[..], components].concat(), 1);
+        assert!(message.contains(word), "{message}");
+    };
+    told(&["lvl"], "components: level, trend");
+    told(&["seasonal"], "expected seasonal:PERIOD");
+    told(&["seasonal:1"], "period");
+    told(&["level", "--set", "trend.drift=true"], "trend is not among the --components");
+    told(&["level", "--set", "level.drift=true"], "drift");
+}
+
+#[test]
+fn a_regression_component_reads_inputs_also_in_the_future() {
+    let scratch = Scratch::new("regression");
+    let rows: String = (0..60)
+        .map(|i| format!("{},{}\n", 3.0 * f64::from(i % 5) + f64::from(i * 7 % 11) / 10.0, i % 5))
+        .collect();
+    let data = scratch.write("data.csv", &format!("y,u\n{rows}"));
+    let model = scratch.path("model.json");
+    let fit = ["fit", "structural", &data, "--columns", "y", "--inputs", "u", "-q", "-o", &model];
+    stdout(&[&fit[..], &["--components", "level,regression"]].concat());
+    let message = failure(&["forecast", &model, &data, "--steps", "2"], 1);
+    assert!(message.contains("--future FILE with columns u"), "{message}");
+    let future = scratch.write("future.csv", "u\n0\n4\n");
+    let got = csv(&stdout(&["forecast", &model, &data, "--steps", "2", "--future", &future]));
+    let means = column(&got, "y_mean");
+    assert!((means[1] - means[0] - 12.0).abs() < 0.5, "{means:?}");
+    assert_eq!(csv(&stdout(&["smooth", &model, &data])).num_rows(), 60);
+    assert_eq!(column(&csv(&stdout(&["score", &model, &data])), "rows"), [60.0]);
 }
 
 #[test]

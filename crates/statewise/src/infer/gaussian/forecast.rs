@@ -1,9 +1,10 @@
 //! Forecasting: states and emissions after the last observation.
 
 use statewise_kernels::gaussian::{DiffuseGains, MeanRows, MeanState, Series, advance_means};
+use statewise_kernels::math::normal_quantile;
 
 use super::covariances::diffuse_phase;
-use super::plan::Plan;
+use super::plan::{Plan, deviations};
 use super::predictive::add_emission_cov;
 use super::{Buffers, GaussianOptions, LotBuffers};
 use crate::data::{Dataset, Sequence};
@@ -23,6 +24,32 @@ pub struct GaussianForecast {
     pub emission_means: Vec<f64>,
     /// Cov(y_{T+h} | y_{1:T}), \[H, M, M\].
     pub emission_covs: Vec<f64>,
+}
+
+impl GaussianForecast {
+    /// √Var(y_{T+h} | y_{1:T}) of each entry, \[H, M\].
+    pub fn emission_standard_deviations(&self) -> Vec<f64> {
+        let size = self.emission_covs.len() / self.emission_means.len().max(1);
+        let covs = self.emission_covs.chunks_exact((size * size).max(1));
+        covs.flat_map(|cov| deviations(cov, size)).collect()
+    }
+
+    /// Lower and upper ends of the central intervals that hold each emission with probability `level`,
+    /// \[H, M\] each.
+    ///
+    /// # Errors
+    /// A level that is not between 0 and 1.
+    pub fn intervals(&self, level: f64) -> Result<(Vec<f64>, Vec<f64>)> {
+        if !(level > 0.0 && level < 1.0) {
+            return Err(Error::argument("level", level, "a probability between 0 and 1"));
+        }
+        let reach = normal_quantile(0.5 + 0.5 * level);
+        let ends = |side: f64| {
+            let deviations = self.emission_standard_deviations();
+            self.emission_means.iter().zip(deviations).map(|(mean, sd)| mean + side * reach * sd).collect()
+        };
+        Ok((ends(-1.0), ends(1.0)))
+    }
 }
 
 impl LgssmParams {

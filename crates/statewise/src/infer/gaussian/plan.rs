@@ -108,11 +108,24 @@ impl Covariances {
         Covariances { values: vec![0.0; plan.num_rows() * len], len, starts: plan.starts().to_vec() }
     }
 
+    /// √Var of each of the n variables, \[rows, n\], in the order of the dataset.
+    pub fn standard_deviations(&self, data: &Dataset<'_>) -> Vec<f64> {
+        let size = self.len.isqrt();
+        let steps = (0..data.num_sequences()).flat_map(|n| (0..data.range(n).len()).map(move |t| (n, t)));
+        steps.flat_map(|(n, t)| deviations(self.of(n, t), size)).collect()
+    }
+
     /// The covariance of step t of sequence n, row-major.
     pub fn of(&self, n: usize, t: usize) -> &[f64] {
         let row = self.starts[n] + t;
         &self.values[row * self.len..(row + 1) * self.len]
     }
+}
+
+/// Roots of the diagonal of one covariance.
+pub(super) fn deviations(cov: &[f64], size: usize) -> impl Iterator<Item = f64> {
+    // Below 0 by rounding only.
+    cov.iter().step_by(size + 1).map(|variance| variance.max(0.0).sqrt())
 }
 
 /// Means and covariances of the states of all rows.
