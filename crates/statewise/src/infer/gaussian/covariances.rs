@@ -75,6 +75,13 @@ impl<'b> GroupCovariances<'b> {
         Source { system, collapse, emission_dim }
     }
 
+    /// The emissions that tell which entries are missing, as the engines see them, if the start is diffuse;
+    /// `emissions` are those of one of the sequences.
+    pub(super) fn diffuse_pattern<'a>(&'a self, emissions: &'a [f64]) -> Option<&'a [f64]> {
+        let seen = self.collapse.as_ref().map_or(emissions, Collapse::pattern);
+        self.phase.as_ref().map(|_| seen)
+    }
+
     /// Whether the group should go by square roots.
     pub(super) fn wants_roots(&self) -> bool {
         self.ill_conditioned

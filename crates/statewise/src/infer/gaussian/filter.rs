@@ -8,6 +8,7 @@ use statewise_kernels::gaussian::{
 };
 
 use super::covariances::{diffuse_phase, write_limit};
+use super::flat_start::FlatStart;
 use super::plan::{Group, Moments, Plan};
 use super::source::{Own, Source, collapse};
 use super::{Buffers, Form, GaussianOptions, LotBuffers};
@@ -172,7 +173,33 @@ impl LgssmParams {
             let means = [filtered.into_iter(), predicted.into_iter()];
             return self.filter_by_roots(data, group, means, [filtered_covs, predicted_covs]);
         }
-        Ok(lots.iter().flat_map(Lot::marginal_logliks).collect())
+        let mut logliks: Vec<f64> = lots.iter().flat_map(Lot::marginal_logliks).collect();
+        self.replace_evidence(data, &group.sequences, &source, emissions, options, &mut logliks)?;
+        Ok(logliks)
+    }
+
+    /// Puts the evidence by least squares in the place of that of the diffuse recursions, where the data
+    /// pin a diffuse start down. `emissions` are those of one of the sequences, as the engines see them.
+    pub(super) fn replace_evidence(
+        &self,
+        data: &Dataset<'_>,
+        sequences: &[usize],
+        source: &Source<'_>,
+        emissions: &[f64],
+        options: &GaussianOptions,
+        logliks: &mut [f64],
+    ) -> Result<()> {
+        let flat = FlatStart::new(&source.system, emissions, options.steady_state)
+            .map_err(Error::in_series(sequences[0]))?;
+        let Some(flat) = flat else { return Ok(()) };
+        for (loglik, &n) in logliks.iter_mut().zip(sequences) {
+            let offsets = self.offsets(data.sequence(n));
+            let own = source.take_all(data, n, &offsets, false)?;
+            if let Some(evidence) = flat.evidence(&own.series()).map_err(Error::in_series(n))? {
+                *loglik = evidence + own.correction;
+            }
+        }
+        Ok(())
     }
 
     /// The means of one lot while the state is diffuse.

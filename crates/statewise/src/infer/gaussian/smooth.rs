@@ -127,7 +127,7 @@ impl LgssmParams {
                 })
                 .collect();
             let parts = threads::map(lots, |(lot, rows)| {
-                self.smooth_lot(data, lot, &covs, rows, &mut Loan::<LotBuffers>::take())
+                self.smooth_lot(data, lot, &covs, options, rows, &mut Loan::<LotBuffers>::take())
             });
             parts.into_iter().collect::<Result<Vec<_>>>().map(|parts| parts.concat())
         });
@@ -154,6 +154,7 @@ impl LgssmParams {
         data: &Dataset<'_>,
         lot: &[usize],
         covs: &GroupCovariances<'_>,
+        options: &GaussianOptions,
         rows: LotRows<'_>,
         buffers: &mut LotBuffers,
     ) -> Result<Vec<f64>> {
@@ -162,7 +163,7 @@ impl LgssmParams {
         let adjoints = !rows.emissions.is_empty();
         let collapsed = source.collapse.is_some() && adjoints;
         let mut kinds = [rows.filtered, rows.smoothed, rows.states, rows.emissions].map(Vec::into_iter);
-        let mut logliks = Vec::with_capacity(lot.len());
+        let mut logliks: Vec<f64> = Vec::with_capacity(lot.len());
         for sequences in lot.chunks(LANES) {
             let rows = kinds.each_mut().map(|kind| lane_slices(kind.take(sequences.len())));
             let [filtered, smoothed, states, emissions] = rows;
@@ -187,6 +188,9 @@ impl LgssmParams {
             for (i, outer) in outer.into_iter().flatten().take(sequences.len()).enumerate() {
                 covs.expand_adjoints(&inner[i * len..(i + 1) * len], &own[i], outer);
             }
+        }
+        if let Some(pattern) = covs.diffuse_pattern(data.sequence(lot[0]).emissions) {
+            self.replace_evidence(data, lot, &source, pattern, options, &mut logliks)?;
         }
         Ok(logliks)
     }
@@ -264,7 +268,7 @@ impl LgssmParams {
                 };
                 let mut gradient = None;
                 let logliks = match &roots {
-                    None => self.smooth_lot(data, lot, &covs, slices, &mut buffers)?,
+                    None => self.smooth_lot(data, lot, &covs, options, slices, &mut buffers)?,
                     Some(_) if wanted.adjoints => {
                         let gradient = gradient.insert(SystemGradient::zeros(&self.system()));
                         self.gradient_by_roots(data, lot, slices, gradient)?
