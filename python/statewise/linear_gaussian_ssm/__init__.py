@@ -14,12 +14,26 @@ from .inference import (
     lgssm_smoother,
     make_lgssm_params,
 )
+from .information import (
+    ParamsLGSSMInfo,
+    info_to_moment_form,
+    lgssm_info_filter,
+    lgssm_info_smoother,
+    make_lgssm_info_params,
+)
 from .models import LinearGaussianConjugateSSM, LinearGaussianSSM
 from .online import GaussianOnlineFilter
+from .parallel import (
+    parallel_lgssm_filter,
+    parallel_lgssm_posterior_sample,
+    parallel_lgssm_smoother,
+)
 from .posteriors import (
     GaussianForecast,
     LGSSMGradient,
     PosteriorGSSMFiltered,
+    PosteriorGSSMInfoFiltered,
+    PosteriorGSSMInfoSmoothed,
     PosteriorGSSMSmoothed,
     PosteriorPredictive,
 )
@@ -48,13 +62,19 @@ __all__ = [
     "LinearGaussianSSM",
     "MatrixNormalInverseWishart",
     "NormalInverseWishart",
+    "ParamsLGSSMInfo",
     "PosteriorGSSMFiltered",
+    "PosteriorGSSMInfoFiltered",
+    "PosteriorGSSMInfoSmoothed",
     "PosteriorGSSMSmoothed",
     "PosteriorPredictive",
+    "info_to_moment_form",
     "lgssm_auxiliary_residuals",
     "lgssm_backtest",
     "lgssm_filter",
     "lgssm_forecast",
+    "lgssm_info_filter",
+    "lgssm_info_smoother",
     "lgssm_innovations",
     "lgssm_joint_sample",
     "lgssm_log_prob",
@@ -63,5 +83,9 @@ __all__ = [
     "lgssm_posterior_predictive",
     "lgssm_posterior_sample",
     "lgssm_smoother",
+    "make_lgssm_info_params",
     "make_lgssm_params",
+    "parallel_lgssm_filter",
+    "parallel_lgssm_posterior_sample",
+    "parallel_lgssm_smoother",
 ]

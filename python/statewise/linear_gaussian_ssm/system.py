@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._native import Lgssm
+from .._native import Lgssm, LgssmInfo
 from ..data import Dataset, aligned, as_dataset
 from ..errors import StatewiseError
 from ..parameters import Params, as_params
@@ -73,19 +73,14 @@ def as_system(params: Any) -> Lgssm:
             if required:
                 raise StatewiseError(f"params: {group}.{leaf}: found none, expected an array")
             continue
-        array = _doubles(f"{group}.{leaf}", value)
+        array = as_doubles(f"{group}.{leaf}", value)
         # No inputs: weights of shape [D, 0] or [0].
         if array.size or required:
             arrays[name] = array
     state_dim = arrays["initial_mean"].size
-    emission_dim = arrays["emissions_weights"].shape[-2] if arrays["emissions_weights"].ndim > 1 else 0
     for name in ("initial_cov", "dynamics_cov"):
-        arrays[name] = _full(arrays[name], state_dim)
-    noise = arrays["emissions_cov"]
-    # [T, M] are diagonals for each step, unless it is the square [M, M].
-    diagonal = noise.ndim == 1 or (noise.ndim == 2 and noise.shape != (emission_dim, emission_dim))
-    if diagonal and noise.shape[-1] == 1 != emission_dim:
-        arrays["emissions_cov"] = np.repeat(noise, emission_dim, axis=-1)
+        arrays[name] = as_full(arrays[name], state_dim)
+    arrays["emissions_cov"], diagonal = as_noise(arrays["emissions_cov"], arrays["emissions_weights"])
     return Lgssm(arrays, diagonal)
 
 
@@ -100,7 +95,9 @@ def as_records(arrays: Mapping[str, Array]) -> Params:
     return params
 
 
-def as_emissions(system: Lgssm, emissions: Any, inputs: Any = None, weights: ArrayLike | None = None) -> Dataset:
+def as_emissions(
+    system: Lgssm | LgssmInfo, emissions: Any, inputs: Any = None, weights: ArrayLike | None = None
+) -> Dataset:
     """The data as the system reads them."""
     if system.input_dim == 0:
         inputs = None
@@ -122,7 +119,8 @@ def as_gradient(params: Any, arrays: Mapping[str, Array]) -> Params:
     return as_records(folded)
 
 
-def _doubles(name: str, value: Any) -> Array:
+def as_doubles(name: str, value: Any) -> Array:
+    """A parameter as doubles."""
     if callable(value):
         raise StatewiseError(
             f"params: {name}: found a function, expected an array; stack its values, [T, ...], entry t for the step into z_t"
@@ -133,8 +131,18 @@ def _doubles(name: str, value: Any) -> Array:
         raise StatewiseError(f"params: {name}: found {value!r}, expected an array of numbers") from None
 
 
-def _full(cov: Array, dim: int) -> Array:
-    """A covariance of the state as a matrix, where it came as variances [D] or as one for all [1]."""
+def as_noise(noise: Array, weights: Array) -> tuple[Array, bool]:
+    """A covariance or precision of emissions with these weights, and whether it holds diagonals."""
+    emission_dim = weights.shape[-2] if weights.ndim > 1 else 0
+    # [T, M] are diagonals for each step, unless it is the square [M, M].
+    diagonal = noise.ndim == 1 or (noise.ndim == 2 and noise.shape != (emission_dim, emission_dim))
+    if diagonal and noise.shape[-1] == 1 != emission_dim:
+        noise = np.repeat(noise, emission_dim, axis=-1)
+    return noise, diagonal
+
+
+def as_full(cov: Array, dim: int) -> Array:
+    """A covariance or precision of the state as a matrix, where it came as variances [D] or as one for all [1]."""
     if cov.ndim != 1 or cov.size not in (1, dim):
         return cov
     return np.diag(np.broadcast_to(cov, (dim,)))
