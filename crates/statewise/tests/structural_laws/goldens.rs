@@ -193,9 +193,9 @@ fn check(name: &str) {
     let lowered = model.lower(&params, &data).unwrap();
     let smoothed = lowered.smoother(&data, &options).unwrap().smoothed;
     let d = model.state_dim();
-    // The coefficient of the law is diffuse for 170 steps, which costs smoothed variances digits, here and in
-    // statsmodels.
-    let slack = if name.starts_with("seatbelts") { 1e3 } else { 1.0 };
+    // The coefficient of the law is diffuse for 170 steps, which costs statsmodels digits: dense algebra says
+    // 0.05132714364 where it has 0.05132733517.
+    let slack = if name.starts_with("seatbelts") { 100.0 } else { 1.0 };
     for (i, t) in record["points"].as_array().unwrap().iter().enumerate() {
         let t = t.as_u64().unwrap() as usize;
         let want = numbers(&record["smoothed_means"][i]);

@@ -3,7 +3,7 @@
 use statewise::data::Dataset;
 use statewise::infer::gaussian::{Form, GaussianOptions};
 use statewise::model::structural::block::{
-    Intervention, LocalLevel, Matern, Regression, Shape, Smoothness,
+    Intervention, LocalLevel, Matern, Regression, Shape, Smoothness, TrigonometricSeasonal,
 };
 use statewise::model::structural::{ComponentSpec, Initial, StructuralSpec, StructuralTimeSeries, Time};
 use statewise::params::{Array, Params};
@@ -190,5 +190,33 @@ fn matern_components_on_irregular_stamps_are_gaussian_process_regression() {
             assert!((component.mean[t] - mean).abs() < 1e-10, "{smoothness:?} mean at {t}");
             assert!((component.variance[t] - spread).abs() < 1e-10, "{smoothness:?} variance at {t}");
         }
+    }
+}
+
+/// A season of 52 steps hardly moves over the first few, so that diffuse recursions lose their digits there.
+#[test]
+fn a_slow_season_has_the_evidence_and_states_of_a_very_loose_start() {
+    let season = TrigonometricSeasonal { stochastic: false, ..TrigonometricSeasonal::new(52.0, 2) };
+    let model = build(StructuralSpec::new(vec![LocalLevel::default().into(), season.into()]));
+    let rows: Vec<f64> =
+        (0..104).map(|t| f64::from(t)).map(|t| (t / 8.0).sin() + 0.3 * (t * t).cos()).collect();
+    let data = Dataset::single(rows, 1).unwrap();
+    let lowered = model.lower(&corpus::params(&model), &data).unwrap();
+    let diffuse = lowered.smoother(&data, &OPTIONS).unwrap();
+
+    let d = model.state_dim();
+    let kappa = 1e7;
+    let mut loose = lowered.clone();
+    loose.initial_diffuse = None;
+    loose.initial_cov.values_mut().iter_mut().step_by(d + 1).for_each(|x| *x = kappa);
+    let loose = loose.smoother(&data, &GaussianOptions { form: Form::SquareRoot, ..OPTIONS }).unwrap();
+    let want = loose.marginal_loglik[0] + 0.5 * d as f64 * kappa.ln();
+    // A loose start differs from a diffuse one by terms of order 1 / κ.
+    assert!((diffuse.marginal_loglik[0] - want).abs() < 1e-4, "{} {want}", diffuse.marginal_loglik[0]);
+    for (got, want) in diffuse.smoothed.covs.values.iter().zip(&loose.smoothed.covs.values) {
+        assert!((got - want).abs() < 1e-5 * (1.0 + want.abs()), "{got} for {want}");
+    }
+    for (got, want) in diffuse.smoothed.means.iter().zip(&loose.smoothed.means) {
+        assert!((got - want).abs() < 1e-5 * (1.0 + want.abs()), "{got} for {want}");
     }
 }

@@ -9,12 +9,17 @@ use statewise_kernels::gaussian::{
     SmoothedRows, Smoothing, System, SystemGradient, advance_means, smooth_means,
 };
 
+use super::flat_smoothing::FlatSmoothing;
+use super::flat_start::FlatStart;
 use super::source::{Own, Source, collapse};
 use super::{Buffers, Form, GaussianOptions, LotBuffers};
 
 /// Filtered and smoothed covariances of one group.
 pub(super) struct GroupCovariances<'b> {
     collapse: Option<Collapse>,
+    /// Of a diffuse start that the data pin down.
+    flat: Option<FlatSmoothing<'b>>,
+    /// Of any other diffuse start.
     phase: Option<(DiffuseGains, DiffuseSmoothing)>,
     gains: &'b Gains,
     smoothing: &'b Smoothing,
@@ -35,13 +40,24 @@ pub(super) fn diffuse_phase(
 impl<'b> GroupCovariances<'b> {
     /// Runs the covariance recursions both ways; `emissions` are those of one sequence of the group.
     pub(super) fn compute(
-        system: &System<'_>,
+        system: &System<'b>,
         emissions: &[f64],
         options: &GaussianOptions,
         lag_one: bool,
         buffers: &'b mut Buffers,
     ) -> Result<Self, GaussianError> {
         let Buffers { riccati, gains, smoothing, .. } = buffers;
+        if let Some(flat) = FlatStart::new(system, emissions, options.steady_state)? {
+            let flat = Some(FlatSmoothing::new(flat, emissions, lag_one)?);
+            return Ok(GroupCovariances {
+                flat,
+                collapse: None,
+                phase: None,
+                gains,
+                smoothing,
+                ill_conditioned: false,
+            });
+        }
         let collapse = collapse(system, emissions, options);
         let system = &collapse.as_ref().map_or(*system, |collapse| collapse.system(system));
         let emissions = collapse.as_ref().map_or(emissions, Collapse::pattern);
@@ -64,7 +80,7 @@ impl<'b> GroupCovariances<'b> {
             Form::Covariance => false,
             Form::SquareRoot => phase.is_none(),
         };
-        Ok(GroupCovariances { collapse, phase, gains, smoothing, ill_conditioned })
+        Ok(GroupCovariances { flat: None, collapse, phase, gains, smoothing, ill_conditioned })
     }
 
     /// The system as the recursions saw it.
@@ -75,13 +91,6 @@ impl<'b> GroupCovariances<'b> {
         Source { system, collapse, emission_dim }
     }
 
-    /// The emissions that tell which entries are missing, as the engines see them, if the start is diffuse;
-    /// `emissions` are those of one of the sequences.
-    pub(super) fn diffuse_pattern<'a>(&'a self, emissions: &'a [f64]) -> Option<&'a [f64]> {
-        let seen = self.collapse.as_ref().map_or(emissions, Collapse::pattern);
-        self.phase.as_ref().map(|_| seen)
-    }
-
     /// Whether the group should go by square roots.
     pub(super) fn wants_roots(&self) -> bool {
         self.ill_conditioned
@@ -89,7 +98,7 @@ impl<'b> GroupCovariances<'b> {
 
     /// Whether the series shares nothing but the ordinary gains, so that lanes can take it.
     pub(super) fn ordinary(&self) -> Option<&Gains> {
-        self.phase.is_none().then_some(self.gains)
+        (self.phase.is_none() && self.flat.is_none()).then_some(self.gains)
     }
 
     /// Whether the data pin the state down.
@@ -101,18 +110,16 @@ impl<'b> GroupCovariances<'b> {
         self.phase.as_ref().map_or(0, |(gains, _)| gains.num_steps())
     }
 
-    /// Writes Cov(z_t | y_{1:t}), \[D, D\].
-    pub(super) fn write_filtered_cov(&self, t: usize, out: &mut [f64]) {
-        match &self.phase {
-            Some((gains, _)) if t < gains.num_steps() => {
-                write_limit(gains.filtered_cov(t), gains.filtered_diffuse(t), out);
-            }
-            _ => out.copy_from_slice(self.gains.filtered_cov(t)),
-        }
+    /// Cov(z_t | y_{1:t}), \[D, D\], of a proper start.
+    pub(super) fn filtered_cov(&self, t: usize) -> &[f64] {
+        self.gains.filtered_cov(t)
     }
 
     /// Cov(z_t | y_{1:T}), \[D, D\].
     pub(super) fn cov(&self, t: usize) -> &[f64] {
+        if let Some(flat) = &self.flat {
+            return flat.cov(t);
+        }
         match &self.phase {
             Some((gains, smoothing)) if t < gains.num_steps() => smoothing.cov(t),
             _ => self.smoothing.cov(t),
@@ -121,6 +128,9 @@ impl<'b> GroupCovariances<'b> {
 
     /// Cov(z_t, z_{t+1} | y_{1:T}), \[D, D\].
     pub(super) fn lag_one_cov(&self, t: usize) -> &[f64] {
+        if let Some(flat) = &self.flat {
+            return flat.lag_one_cov(t);
+        }
         match &self.phase {
             Some((gains, smoothing)) if t < gains.num_steps() => smoothing.lag_one_cov(t),
             _ => self.smoothing.lag_one_cov(t),
@@ -135,6 +145,10 @@ impl<'b> GroupCovariances<'b> {
         weight: f64,
         gradient: &mut SystemGradient,
     ) {
+        if let Some(flat) = &self.flat {
+            flat.add_to_gradient(series, weight, gradient);
+            return;
+        }
         let Some(collapse) = &self.collapse else {
             self.add_terms(system, series, weight, gradient);
             return;
@@ -178,6 +192,11 @@ impl<'b> GroupCovariances<'b> {
         [smoothed, states, emissions]: [&mut [f64]; 3],
         buffers: &mut LotBuffers,
     ) -> Result<f64, GaussianError> {
+        if let Some(flat) = &self.flat {
+            // Noise-free observations that hold for one δ only went the other way.
+            let found = flat.smooth_series(series, filtered, [smoothed, states, emissions])?;
+            return found.ok_or(GaussianError::ImpossibleObservation { t: 0, residual: f64::NAN });
+        }
         let LotBuffers { means, scratch, innovations, adjoints, .. } = buffers;
         let (d, m, first) = (system.state_dim, system.emission_dim, self.num_diffuse_steps());
         let num_steps = series.num_steps(system);

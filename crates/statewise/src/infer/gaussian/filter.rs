@@ -180,7 +180,7 @@ impl LgssmParams {
 
     /// Puts the evidence by least squares in the place of that of the diffuse recursions, where the data
     /// pin a diffuse start down. `emissions` are those of one of the sequences, as the engines see them.
-    pub(super) fn replace_evidence(
+    fn replace_evidence(
         &self,
         data: &Dataset<'_>,
         sequences: &[usize],

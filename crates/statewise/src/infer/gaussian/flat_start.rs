@@ -25,6 +25,8 @@ pub(super) struct FlatStart<'a> {
     gains: Gains,
     /// Q, column by column, \[T, M\] each.
     columns: Vec<Vec<f64>>,
+    /// A R⁻¹, column by column, \[D\] each: with these starts, δ given the data has covariance I.
+    starts: Vec<Vec<f64>>,
     log_det: f64,
 }
 
@@ -47,20 +49,23 @@ impl<'a> FlatStart<'a> {
         riccati.start(&system, system.initial_cov, steady_state);
         riccati.advance(&system, emissions, 0..steps, &mut gains)?;
         let zeros: Vec<f64> = emissions.iter().map(|y| if y.is_nan() { *y } else { 0.0 }).collect();
-        let mut flat = FlatStart { system, gains, columns: Vec::new(), log_det: 0.0 };
+        let mut flat = FlatStart { system, gains, columns: Vec::new(), starts: Vec::new(), log_det: 0.0 };
         for j in (0..d).filter(|j| factor[j * d + j] > 0.0) {
-            let start: Vec<f64> = (0..d).map(|i| factor[i * d + j]).collect();
+            let mut start: Vec<f64> = (0..d).map(|i| factor[i * d + j]).collect();
             let Some((_, mut column)) = flat.innovations(&Series::new(&zeros), &start)? else {
                 return Ok(None);
             };
             let before = norm(&column);
-            flat.project_out(&mut column);
+            for (share, other) in flat.project_out(&mut column).into_iter().zip(&flat.starts) {
+                start.iter_mut().zip(other).for_each(|(x, other)| *x -= share * other);
+            }
             let left = norm(&column);
             if left <= UNIDENTIFIED * before || left == 0.0 {
                 return Ok(None);
             }
-            column.iter_mut().for_each(|x| *x /= left);
+            column.iter_mut().chain(&mut start).for_each(|x| *x /= left);
             flat.log_det += left.ln();
+            flat.starts.push(start);
             flat.columns.push(column);
         }
         Ok(Some(flat))
@@ -95,12 +100,42 @@ impl<'a> FlatStart<'a> {
         }
     }
 
-    /// Takes the span of the columns so far out of `w` (modified Gram and Schmidt).
-    fn project_out(&self, w: &mut [f64]) {
+    /// The mean of z_1 given all observations of a series; `None` as in [`FlatStart::evidence`].
+    pub(super) fn start(&self, series: &Series<'_>) -> Result<Option<Vec<f64>>, GaussianError> {
+        let mut mean = self.system.initial_mean.to_vec();
+        let Some((_, mut w)) = self.innovations(series, &mean)? else {
+            return Ok(None);
+        };
+        for (share, start) in self.project_out(&mut w).into_iter().zip(&self.starts) {
+            mean.iter_mut().zip(start).for_each(|(x, a)| *x -= share * a);
+        }
+        Ok(Some(mean))
+    }
+
+    /// The system with a proper start.
+    pub(super) fn system(&self) -> &System<'a> {
+        &self.system
+    }
+
+    /// Its gains.
+    pub(super) fn gains(&self) -> &Gains {
+        &self.gains
+    }
+
+    /// A R⁻¹, column by column.
+    pub(super) fn starts(&self) -> &[Vec<f64>] {
+        &self.starts
+    }
+
+    /// Takes the span of the columns so far out of `w` (modified Gram and Schmidt) and answers the shares.
+    fn project_out(&self, w: &mut [f64]) -> Vec<f64> {
+        let mut shares = Vec::with_capacity(self.columns.len());
         for column in &self.columns {
             let share: f64 = column.iter().zip(&*w).map(|(q, w)| q * w).sum();
             w.iter_mut().zip(column).for_each(|(w, q)| *w -= share * q);
+            shares.push(share);
         }
+        shares
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod covariances;
 mod filter;
+mod flat_smoothing;
 mod flat_start;
 mod forecast;
 mod gradient;

@@ -6,7 +6,7 @@ use statewise_kernels::gaussian::{
 };
 
 use super::covariances::GroupCovariances;
-use super::filter::{LOT, deal, gather};
+use super::filter::{FilteredSlices, LOT, deal, gather};
 use super::plan::{Covariances, Group, Moments, Plan};
 use super::source::Own;
 use super::{Buffers, GaussianOptions, LotBuffers};
@@ -80,9 +80,18 @@ impl LgssmParams {
         plan: &Plan,
         data: &Dataset<'_>,
         options: &GaussianOptions,
-        out: GaussianSmoothedSlices<'_>,
+        mut out: GaussianSmoothedSlices<'_>,
     ) -> Result<Vec<f64>> {
         self.check(data)?;
+        if self.initial_diffuse.is_some() {
+            // The smoother of a diffuse start does not pass by its filter.
+            let filtered = FilteredSlices {
+                filtered_means: out.filtered_means.take(),
+                filtered_covs: out.filtered_covs.take(),
+                ..Default::default()
+            };
+            self.filter_into(plan, data, options, filtered)?;
+        }
         let d = self.state_dim();
         let size = d * d;
         let mut filtered = deal(plan, split_optional("filtered_means", out.filtered_means, data, d)?);
@@ -109,9 +118,7 @@ impl LgssmParams {
             covs.identified().map_err(Error::in_series(first))?;
             for t in 0..group.num_steps {
                 let block = t * size..(t + 1) * size;
-                if !filtered_covs.is_empty() {
-                    covs.write_filtered_cov(t, &mut filtered_covs[block.clone()]);
-                }
+                write(filtered_covs, &block, || covs.filtered_cov(t));
                 write(smoothed_covs, &block, || covs.cov(t));
                 write(lag_one_covs, &block, || covs.lag_one_cov(t));
             }
@@ -127,7 +134,7 @@ impl LgssmParams {
                 })
                 .collect();
             let parts = threads::map(lots, |(lot, rows)| {
-                self.smooth_lot(data, lot, &covs, options, rows, &mut Loan::<LotBuffers>::take())
+                self.smooth_lot(data, lot, &covs, rows, &mut Loan::<LotBuffers>::take())
             });
             parts.into_iter().collect::<Result<Vec<_>>>().map(|parts| parts.concat())
         });
@@ -136,7 +143,7 @@ impl LgssmParams {
 
     /// Covariances of the group of sequence n.
     pub(super) fn covariances<'b>(
-        &self,
+        &'b self,
         data: &Dataset<'_>,
         n: usize,
         options: &GaussianOptions,
@@ -154,7 +161,6 @@ impl LgssmParams {
         data: &Dataset<'_>,
         lot: &[usize],
         covs: &GroupCovariances<'_>,
-        options: &GaussianOptions,
         rows: LotRows<'_>,
         buffers: &mut LotBuffers,
     ) -> Result<Vec<f64>> {
@@ -188,9 +194,6 @@ impl LgssmParams {
             for (i, outer) in outer.into_iter().flatten().take(sequences.len()).enumerate() {
                 covs.expand_adjoints(&inner[i * len..(i + 1) * len], &own[i], outer);
             }
-        }
-        if let Some(pattern) = covs.diffuse_pattern(data.sequence(lot[0]).emissions) {
-            self.replace_evidence(data, lot, &source, pattern, options, &mut logliks)?;
         }
         Ok(logliks)
     }
@@ -268,7 +271,7 @@ impl LgssmParams {
                 };
                 let mut gradient = None;
                 let logliks = match &roots {
-                    None => self.smooth_lot(data, lot, &covs, options, slices, &mut buffers)?,
+                    None => self.smooth_lot(data, lot, &covs, slices, &mut buffers)?,
                     Some(_) if wanted.adjoints => {
                         let gradient = gradient.insert(SystemGradient::zeros(&self.system()));
                         self.gradient_by_roots(data, lot, slices, gradient)?
