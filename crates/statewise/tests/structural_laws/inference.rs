@@ -198,8 +198,7 @@ fn matern_components_on_irregular_stamps_are_gaussian_process_regression() {
 fn a_slow_season_has_the_evidence_and_states_of_a_very_loose_start() {
     let season = TrigonometricSeasonal { stochastic: false, ..TrigonometricSeasonal::new(52.0, 2) };
     let model = build(StructuralSpec::new(vec![LocalLevel::default().into(), season.into()]));
-    let rows: Vec<f64> =
-        (0..104).map(|t| f64::from(t)).map(|t| (t / 8.0).sin() + 0.3 * (t * t).cos()).collect();
+    let rows: Vec<f64> = (0..104).map(f64::from).map(|t| (t / 8.0).sin() + 0.3 * (t * t).cos()).collect();
     let data = Dataset::single(rows, 1).unwrap();
     let lowered = model.lower(&corpus::params(&model), &data).unwrap();
     let diffuse = lowered.smoother(&data, &OPTIONS).unwrap();

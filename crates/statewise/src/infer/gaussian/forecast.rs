@@ -1,9 +1,8 @@
 //! Forecasting: states and emissions after the last observation.
 
-use statewise_kernels::gaussian::{DiffuseGains, MeanRows, MeanState, Series, advance_means};
+use statewise_kernels::gaussian::{MeanRows, MeanState, Series, advance_means};
 use statewise_kernels::math::normal_quantile;
 
-use super::covariances::diffuse_phase;
 use super::plan::{Plan, deviations};
 use super::predictive::add_emission_cov;
 use super::{Buffers, GaussianOptions, LotBuffers};
@@ -83,6 +82,9 @@ impl LgssmParams {
             let found = format!("{} values", future_inputs.len());
             return Err(Error::argument("forecast_inputs", found, expected));
         }
+        if self.initial_diffuse.is_some() {
+            return self.forecast_from_diffuse(data, horizon, future_inputs, options);
+        }
         let plan = Plan::new(data, options.share);
         let parts = threads::map(plan.groups().iter().collect(), |group| {
             let mut buffers = Loan::<Buffers>::take();
@@ -92,14 +94,9 @@ impl LgssmParams {
             let first = group.sequences[0];
             let future = vec![f64::NAN; horizon * m];
             let seen = data.sequence(first).emissions;
-            let phase = diffuse_phase(&system, seen).map_err(Error::in_series(first))?;
-            let start = phase.as_ref().map_or(0, DiffuseGains::num_steps);
-            let phase = phase.as_ref();
-            phase.map_or(Ok(()), DiffuseGains::identified).map_err(Error::in_series(first))?;
-            let cov = phase.and_then(DiffuseGains::predicted_cov_after).unwrap_or(system.initial_cov);
-            riccati.start(&system, cov, options.steady_state);
+            riccati.start(&system, system.initial_cov, options.steady_state);
             riccati
-                .advance(&system, &seen[start * m..], start..past, gains)
+                .advance(&system, seen, 0..past, gains)
                 .and_then(|()| riccati.advance(&system, &future, past..past + horizon, ahead))
                 .map_err(Error::in_series(first))?;
             let (gains, ahead) = (&*gains, &*ahead);
@@ -116,15 +113,10 @@ impl LgssmParams {
                     emission_means: vec![0.0; horizon * m],
                     emission_covs: vec![0.0; horizon * m * m],
                 };
-                let mut state = match phase {
-                    Some(phase) => phase
-                        .advance_means(&system, &series, MeanRows::default())
-                        .map_err(Error::in_series(n))?,
-                    None => MeanState::start(system.initial_mean),
-                };
-                let seen = Series { emissions: &sequence.emissions[start * m..], ..series };
+                let mut state = MeanState::start(system.initial_mean);
+                let seen = Series { emissions: sequence.emissions, ..series };
                 let rows = MeanRows::default();
-                advance_means(&system, &seen, start..past, gains, &mut state, rows, &mut buffers.means)
+                advance_means(&system, &seen, 0..past, gains, &mut state, rows, &mut buffers.means)
                     .and_then(|()| {
                         let unseen = Series { emissions: &future, ..series };
                         let rows = MeanRows {
@@ -161,5 +153,53 @@ impl LgssmParams {
             parts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
         all.sort_by_key(|(n, _)| *n);
         Ok(all.into_iter().map(|(_, forecast)| forecast).collect())
+    }
+
+    /// A diffuse start: the smoother of series that go on with every entry missing, which keeps all digits
+    /// where the filter of a start that is hardly identified would not.
+    fn forecast_from_diffuse(
+        &self,
+        data: &Dataset<'_>,
+        horizon: usize,
+        future_inputs: &[f64],
+        options: &GaussianOptions,
+    ) -> Result<Vec<GaussianForecast>> {
+        let (d, m, block) = (self.state_dim(), self.emission_dim(), horizon * data.input_dim());
+        let (mut rows, mut inputs, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+        for (n, sequence) in data.sequences().enumerate() {
+            rows.extend_from_slice(sequence.emissions);
+            rows.resize(rows.len() + horizon * m, f64::NAN);
+            inputs.extend_from_slice(sequence.inputs);
+            inputs.extend_from_slice(&future_inputs[n * block..(n + 1) * block]);
+            lengths.push(sequence.num_steps() + horizon);
+        }
+        let mut longer = Dataset::ragged(rows, &lengths, m)?;
+        if data.input_dim() > 0 {
+            longer = longer.with_inputs(inputs, data.input_dim())?;
+        }
+        let smoothed = self.smoother(&longer, options)?.smoothed;
+        let system = self.system();
+        let forecast = |n: usize| {
+            let (rows, past) = (longer.range(n), lengths[n] - horizon);
+            let offsets = self.offsets(longer.sequence(n));
+            let series = offsets.series();
+            let means = &smoothed.means[(rows.end - horizon) * d..rows.end * d];
+            let mut forecast = GaussianForecast {
+                state_means: means.to_vec(),
+                state_covs: Vec::with_capacity(horizon * d * d),
+                emission_means: vec![0.0; horizon * m],
+                emission_covs: vec![0.0; horizon * m * m],
+            };
+            let emissions = forecast.emission_means.chunks_exact_mut(m);
+            let covs = forecast.emission_covs.chunks_exact_mut(m * m);
+            for ((h, mean), (emission, cov)) in means.chunks_exact(d).enumerate().zip(emissions.zip(covs)) {
+                let state_cov = smoothed.covs.of(n, past + h);
+                forecast.state_covs.extend_from_slice(state_cov);
+                series.emission_mean(&system, past + h, mean, emission);
+                add_emission_cov(&system, past + h, state_cov, cov);
+            }
+            forecast
+        };
+        Ok((0..data.num_sequences()).map(forecast).collect())
     }
 }
