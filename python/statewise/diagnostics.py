@@ -111,12 +111,44 @@ def normality(series: ArrayLike) -> Normality:
     return Normality(TestResult(*test), skewness, kurtosis)
 
 
+class Nees(NamedTuple):
+    """Normalised estimation errors squared, [T], and their degrees of freedom: what `consistency` tests."""
+
+    values: NDArray[np.float64]
+    dofs: NDArray[np.int64]
+
+
+class Periodogram(NamedTuple):
+    """`frequencies` in cycles per step and the `power` at each, [T // 2]."""
+
+    frequencies: NDArray[np.float64]
+    power: NDArray[np.float64]
+
+
 def consistency(squared_errors: ArrayLike, dofs: ArrayLike, *, level: float = 0.95) -> Consistency:
     """Tests normalised squared errors of innovations (NIS) or of states (NEES), one a step, each χ² with
     its own degrees of freedom."""
     counts = [int(dof) for dof in np.asarray(dofs).ravel()]
     test, ratio, bounds = _native.consistency(_series(squared_errors), counts, level)
     return Consistency(TestResult(*test), ratio, bounds)
+
+
+def nees(states: ArrayLike, means: ArrayLike, covariances: ArrayLike) -> Nees:
+    """Normalised estimation errors squared (z - m)ᵀ P⁻¹ (z - m) of true states [T, D] under filtered or
+    smoothed moments; each χ² with D degrees of freedom if the moments are right."""
+    z, m = (aligned(np.asarray(x, dtype=np.float64)) for x in (states, means))
+    p = aligned(np.asarray(covariances, dtype=np.float64))
+    if z.ndim != 2 or m.shape != z.shape or p.shape != (*z.shape, z.shape[-1]):
+        raise StatewiseError(
+            f"states: found shapes {z.shape}, {m.shape} and {p.shape}, expected (T, D), (T, D) and (T, D, D)"
+        )
+    values, dofs = _native.nees(z.ravel(), m.ravel(), p.ravel(), z.shape[1])
+    return Nees(values, np.array(dofs))
+
+
+def periodogram(series: ArrayLike) -> Periodogram:
+    """Power of a series without its mean at the frequencies 1/T, 2/T, … up to 1/2 cycle per step."""
+    return Periodogram(*_native.periodogram(_series(series)))
 
 
 def _series(values: ArrayLike) -> NDArray[np.float64]:

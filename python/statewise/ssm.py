@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -159,6 +159,7 @@ class SSM:
         use_priors: bool = False,
         level: float = 0.95,
         weights: ArrayLike | None = None,
+        function: Callable[[Params], ArrayLike] | None = None,
     ) -> Uncertainty:
         """Standard errors and intervals of fitted parameters, by the delta method.
 
@@ -166,10 +167,12 @@ class SSM:
           `units`) or "sandwich" (right for independent units even if the model is not).
         * `units`: whole "sequences", or single "steps", which takes a time of O(T²).
         * `use_priors`: counts the prior too, at a posterior mode.
+        * `function`: numbers that follow from the parameters (a half-life, a ratio of variances), whose
+          standard errors are wanted as well: `derived` of the result.
         """
         data = self._data(emissions, inputs, weights)
         props = self.properties() if props is None else props
-        return uncertainty(self, params, props, data, method, units, use_priors, level)
+        return uncertainty(self, params, props, data, method, units, use_priors, level, function)
 
 
 def rebuild(kind: type[SSM], spec: Spec) -> SSM:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from . import _native
 from .data import Dataset
@@ -26,6 +27,19 @@ class FlatDirection(NamedTuple):
     entries: list[tuple[str, float]]
 
 
+class Derived(NamedTuple):
+    """Numbers that follow from the parameters, by the delta method.
+
+    * `values`: at the estimates, [K].
+    * `standard_errors`: of each, [K]; NaN where they are constant or not identified.
+    * `covariance`: of all, [K, K].
+    """
+
+    values: NDArray[np.float64]
+    standard_errors: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+
 class Uncertainty(NamedTuple):
     """How far fitted parameters may be from the truth.
 
@@ -35,6 +49,7 @@ class Uncertainty(NamedTuple):
     * `condition_number`: of their information, scaled to a unit diagonal.
     * `flat_directions`: what the data do not identify.
     * `warnings`: what one should know, in words.
+    * `derived`: numbers that follow from the parameters, where a function of them was given.
     """
 
     standard_errors: Params
@@ -45,6 +60,7 @@ class Uncertainty(NamedTuple):
     condition_number: float
     flat_directions: list[FlatDirection]
     warnings: list[str]
+    derived: Derived | None = None
 
 
 def uncertainty(
@@ -56,6 +72,7 @@ def uncertainty(
     units: Literal["sequences", "steps"],
     use_priors: bool,
     level: float,
+    function: Callable[[Params], ArrayLike] | None = None,
 ) -> Uncertainty:
     """Behind every `model.uncertainty`."""
     if method not in ("observed_information", "outer_product", "sandwich"):
@@ -64,7 +81,15 @@ def uncertainty(
         )
     if units not in ("sequences", "steps"):
         raise StatewiseError(f"units: found {units!r}, expected 'sequences' or 'steps'")
-    estimates, covariance, condition, flat, warnings = _native.uncertainty(
+    call = None
+    if function is not None:
+        wanted = function
+
+        def call(arrays: list[NDArray[np.float64]]) -> list[float]:
+            values = np.asarray(wanted(model._params(arrays)), dtype=np.float64)
+            return [float(value) for value in np.atleast_1d(values).ravel()]
+
+    estimates, covariance, condition, flat, warnings, derived = _native.uncertainty(
         model._native,
         model._arrays(params),
         props._json(model._paths),
@@ -73,6 +98,7 @@ def uncertainty(
         units == "steps",
         use_priors,
         level,
+        call,
     )
     shapes = {path: tuple(shape) for path, _, shape, _ in model._schema}
     found = [{path: np.full(shape, np.nan) for path, shape in shapes.items()} for _ in range(3)]
@@ -93,4 +119,12 @@ def uncertainty(
         condition,
         directions,
         warnings,
+        None if derived is None else _derived(*derived),
     )
+
+
+def _derived(
+    values: list[float], errors: list[float | None], covariance: NDArray[np.float64]
+) -> Derived:
+    known = [np.nan if error is None else error for error in errors]
+    return Derived(np.array(values), np.array(known), covariance)

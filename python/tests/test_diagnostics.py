@@ -129,3 +129,40 @@ def test_wrong_arguments_are_errors_that_name_them(call, message, fitted):
     model, y, fit = fitted
     with pytest.raises(sw.StatewiseError, match=message):
         call(model, fit.params, y)
+
+
+def test_nees_of_true_states_is_consistent_with_the_filter() -> None:
+    model = sw.LinearGaussianSSM(state_dim=2, emission_dim=1)
+    params, _ = model.initialize(0)
+    states, emissions = model.sample(params, 1, num_timesteps=2000)
+    posterior = model.filter(params, emissions)
+    found = diagnostics.nees(states, posterior.filtered_means, posterior.filtered_covariances)
+    z = states[7] - posterior.filtered_means[7]
+    want = z @ np.linalg.solve(posterior.filtered_covariances[7], z)
+    np.testing.assert_allclose(found.values[7], want, rtol=1e-10)
+    # Neighbouring errors are correlated, so the mean is known less well than χ² bounds say.
+    assert abs(found.values.mean() - 2) < 0.3 and (found.dofs == 2).all()
+
+
+def test_the_periodogram_of_a_wave_peaks_at_its_frequency() -> None:
+    found = diagnostics.periodogram(np.sin(2 * np.pi * np.arange(120) / 12))
+    assert found.frequencies[found.power.argmax()] == pytest.approx(1 / 12)
+
+
+def test_the_delta_method_of_a_parameter_is_its_standard_error() -> None:
+    model = sw.LinearGaussianSSM(1, 1, has_dynamics_bias=False, has_emissions_bias=False)
+    params, props = model.initialize(0, emission_weights=[[1.0]])
+    for leaf in (props.initial.mean, props.initial.cov, props.emissions.weights):
+        leaf.trainable = False
+    _, y = model.sample(params, 3, num_timesteps=400)
+    fit = model.fit_lbfgs(params, props, y)
+    spread = model.uncertainty(
+        fit.params, y, props=props, function=lambda p: [p.dynamics.weights[0, 0], np.log(p.emissions.cov[0, 0])]
+    )
+    assert spread.derived is not None
+    errors = spread.standard_errors
+    np.testing.assert_allclose(spread.derived.standard_errors[0], errors.dynamics.weights[0, 0], rtol=1e-6)
+    relative = errors.emissions.cov[0, 0] / fit.params.emissions.cov[0, 0]
+    np.testing.assert_allclose(spread.derived.standard_errors[1], relative, rtol=1e-6)
+    with pytest.raises(ZeroDivisionError):
+        model.uncertainty(fit.params, y, props=props, function=lambda p: [1 / 0])

@@ -33,7 +33,7 @@ mod _native {
     use super::diagnose::residuals::{lgssm_auxiliary_residuals, lgssm_innovations};
     #[pymodule_export]
     use super::diagnose::tests::{
-        autocorrelation, consistency, heteroskedasticity, normality, portmanteau,
+        autocorrelation, consistency, heteroskedasticity, nees, normality, periodogram, portmanteau,
     };
     #[pymodule_export]
     use super::diagnose::uncertainty::uncertainty;

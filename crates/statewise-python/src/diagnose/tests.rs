@@ -81,3 +81,28 @@ pub(crate) fn consistency(
     let found = diagnose::consistency(slice(&squared_errors)?, &dofs, level).map_err(error)?;
     Ok((tuple(found.test), found.ratio, found.bounds))
 }
+
+/// Normalised estimation errors squared [rows] of states [rows, D], and their degrees of freedom.
+#[pyfunction]
+#[pyo3(signature = (states: "NDArray[float64]", means: "NDArray[float64]", covs: "NDArray[float64]", state_dim: "int") -> "tuple[NDArray[float64], list[int]]")]
+pub(crate) fn nees<'py>(
+    py: Python<'py>,
+    states: PyReadonlyArray1<'_, f64>,
+    means: PyReadonlyArray1<'_, f64>,
+    covs: PyReadonlyArray1<'_, f64>,
+    state_dim: usize,
+) -> PyResult<(Values<'py>, Vec<usize>)> {
+    let found = diagnose::nees(slice(&states)?, slice(&means)?, slice(&covs)?, state_dim).map_err(error)?;
+    Ok((flat(py, found.values), found.dofs))
+}
+
+/// Frequencies in cycles per step, and the power at each.
+#[pyfunction]
+#[pyo3(signature = (series: "NDArray[float64]") -> "tuple[NDArray[float64], NDArray[float64]]")]
+pub(crate) fn periodogram<'py>(
+    py: Python<'py>,
+    series: PyReadonlyArray1<'_, f64>,
+) -> PyResult<(Values<'py>, Values<'py>)> {
+    let found = diagnose::periodogram(slice(&series)?).map_err(error)?;
+    Ok((flat(py, found.frequencies), flat(py, found.power)))
+}
