@@ -76,8 +76,7 @@ fn derived<'py>(
 ) -> PyResult<Derived<'py>> {
     let failure = RefCell::new(None);
     let call = |params: &Params| {
-        let values =
-            function.call1((arrays(py, params),)).and_then(|values| Ok(values.extract::<Vec<f64>>()?));
+        let values = function.call1((arrays(py, params),)).and_then(|values| values.extract::<Vec<f64>>());
         values.map_err(|e| {
             let message = statewise::Error::argument("function", &e, "finite numbers of the parameters");
             failure.replace(Some(e));
