@@ -79,7 +79,7 @@ def em(data: Data, y: np.ndarray):
 
 def gradient_answer(result) -> dict[str, float]:
     """Reads value and norms of the gradient."""
-    loglik, gradient = result
+    loglik, gradient = result[:2]
     return {
         "loglik": np.sum(loglik), "norm_A": np.linalg.norm(gradient.dynamics.weights),
         "norm_C": np.linalg.norm(gradient.emissions.weights), "norm_m0": np.linalg.norm(gradient.initial.mean),
