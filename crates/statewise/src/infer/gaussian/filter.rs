@@ -148,7 +148,9 @@ impl LgssmParams {
         let cov = phase.as_ref().and_then(DiffuseGains::predicted_cov_after).unwrap_or(system.initial_cov);
         riccati.start(&system, cov, options.steady_state);
         let chunk = if group.sequences.len() == 1 { CHUNK } else { num_steps };
-        let mut by_roots = options.form == Form::SquareRoot;
+        // A diffuse start goes by covariances to the end, whatever the form.
+        let proper = phase.is_none();
+        let mut by_roots = proper && options.form == Form::SquareRoot;
         for start in (start..num_steps).step_by(chunk) {
             if by_roots {
                 break;
@@ -162,9 +164,9 @@ impl LgssmParams {
             lots = threads::map(lots, |lot| self.filter_lot(data, gains, &source, &steps, lot))
                 .into_iter()
                 .collect::<Result<_>>()?;
-            by_roots = options.form == Form::Auto && riccati.report().ill_conditioned.is_some();
+            by_roots = proper && options.form == Form::Auto && riccati.report().ill_conditioned.is_some();
         }
-        if by_roots && phase.is_none() {
+        if by_roots {
             let (mut filtered, mut predicted) = (Vec::new(), Vec::new());
             for lot in lots {
                 filtered.extend(lot.filtered);

@@ -83,7 +83,8 @@ impl LgssmParams {
         mut out: GaussianSmoothedSlices<'_>,
     ) -> Result<Vec<f64>> {
         self.check(data)?;
-        if self.initial_diffuse.is_some() {
+        let wants_filtered = out.filtered_means.is_some() || out.filtered_covs.is_some();
+        if self.initial_diffuse.is_some() && wants_filtered {
             // The smoother of a diffuse start does not pass by its filter.
             let filtered = FilteredSlices {
                 filtered_means: out.filtered_means.take(),
