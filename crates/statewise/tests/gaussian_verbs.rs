@@ -19,7 +19,9 @@ fn every_verb_equals_the_joint_gaussian() {
     let roots = GaussianOptions { form: Form::SquareRoot, ..OPTIONS };
     let (proper, diffuse) = (gaussian_corpus(), diffuse_gaussian_corpus());
     let by_covariances = proper.iter().chain(&diffuse).map(|problem| (problem, OPTIONS));
-    for (problem, options) in by_covariances.chain(proper.iter().map(|problem| (problem, roots))) {
+    for (problem, options) in
+        by_covariances.chain(proper.iter().chain(&diffuse).map(|problem| (problem, roots)))
+    {
         let (params, data, want) = (params(problem), data(problem), joint_gaussian(problem));
         let name = &problem.name;
         let filtered = params.filter(&data, &options).unwrap();

@@ -197,7 +197,8 @@ impl LgssmParams {
         for (loglik, &n) in logliks.iter_mut().zip(sequences) {
             let offsets = self.offsets(data.sequence(n));
             let own = source.take_all(data, n, &offsets, false)?;
-            if let Some(evidence) = flat.evidence(&own.series()).map_err(Error::in_series(n))? {
+            let found = flat.evidence_and_start(&own.series()).map_err(Error::in_series(n))?;
+            if let Some((evidence, _)) = found {
                 *loglik = evidence + own.correction;
             }
         }

@@ -95,7 +95,7 @@ impl<'a> FlatSmoothing<'a> {
         scratch: &mut [f64],
         outputs: [&mut [f64]; 3],
     ) -> Result<Option<f64>, GaussianError> {
-        let (Some(evidence), Some(start)) = (self.flat.evidence(series)?, self.flat.start(series)?) else {
+        let Some((evidence, start)) = self.flat.evidence_and_start(series)? else {
             return Ok(None);
         };
         smooth(self.flat.system(), &self.flat, series, &start, scratch, outputs)?;

@@ -71,15 +71,22 @@ impl<'a> FlatStart<'a> {
         Ok(Some(flat))
     }
 
-    /// log p(y_{1:T}) of one series; `None` where noise-free observations hold for one δ only.
-    pub(super) fn evidence(&self, series: &Series<'_>) -> Result<Option<f64>, GaussianError> {
-        let Some((loglik, mut w)) = self.innovations(series, self.system.initial_mean)? else {
+    /// log p(y_{1:T}) of one series, and the mean of z_1 given all its observations; `None` where noise-free
+    /// observations hold for one δ only.
+    pub(super) fn evidence_and_start(
+        &self,
+        series: &Series<'_>,
+    ) -> Result<Option<(f64, Vec<f64>)>, GaussianError> {
+        let mut mean = self.system.initial_mean.to_vec();
+        let Some((loglik, mut w)) = self.innovations(series, &mean)? else {
             return Ok(None);
         };
         let before = norm(&w);
-        self.project_out(&mut w);
+        for (share, start) in self.project_out(&mut w).into_iter().zip(&self.starts) {
+            mean.iter_mut().zip(start).for_each(|(x, a)| *x -= share * a);
+        }
         let left = norm(&w);
-        Ok(Some(loglik + 0.5 * (before - left) * (before + left) - self.log_det))
+        Ok(Some((loglik + 0.5 * (before - left) * (before + left) - self.log_det, mean)))
     }
 
     /// Evidence and standardised innovations, \[T, M\], of a series that starts at this mean.
@@ -98,18 +105,6 @@ impl<'a> FlatStart<'a> {
             Err(GaussianError::ImpossibleObservation { .. }) => Ok(None),
             Err(other) => Err(other),
         }
-    }
-
-    /// The mean of z_1 given all observations of a series; `None` as in [`FlatStart::evidence`].
-    pub(super) fn start(&self, series: &Series<'_>) -> Result<Option<Vec<f64>>, GaussianError> {
-        let mut mean = self.system.initial_mean.to_vec();
-        let Some((_, mut w)) = self.innovations(series, &mean)? else {
-            return Ok(None);
-        };
-        for (share, start) in self.project_out(&mut w).into_iter().zip(&self.starts) {
-            mean.iter_mut().zip(start).for_each(|(x, a)| *x -= share * a);
-        }
-        Ok(Some(mean))
     }
 
     /// The system with a proper start.
