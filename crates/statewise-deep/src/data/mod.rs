@@ -1,0 +1,1 @@
+//! Data sets of the deep Markov literature: piano rolls, MIDI, the synthetic systems.
