@@ -1,0 +1,173 @@
+//! The evidence lower bound, importance sampling and the particle filter as estimates of −log p(x).
+
+use statewise::data::Dataset;
+use statewise::{Error, Result, Seed};
+
+use super::{map_groups, row_limited};
+use crate::array::Real;
+use crate::deep_markov_model::DeepMarkovModel;
+use crate::model::Batch;
+use crate::objective::{Draws, Pass, Resampling};
+
+/// What an [`Evaluation`] estimates. All are upper bounds of −log p(x) in expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Estimator {
+    /// −ELBO, averaged over the drawn paths.
+    Bound,
+    /// −log of the mean importance weight of whole paths.
+    ImportanceSampling,
+    /// −log of a particle filter's evidence, with q as its proposal.
+    ParticleFilter,
+}
+
+/// An estimate of −log p(x) for every sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// What was estimated.
+    pub estimator: Estimator,
+    /// Paths or particles drawn for each sequence.
+    pub num_samples: usize,
+    /// The estimate of each sequence, nats.
+    pub per_sequence: Vec<f64>,
+    /// Its share in log q − log p (the divergence of a bound, 0 for other estimators).
+    pub divergence: Vec<f64>,
+    /// T of each sequence.
+    pub lengths: Vec<usize>,
+}
+
+impl Evaluation {
+    /// Σ estimates / Σ T: nats per time step over the whole set ("b" of the literature, for a bound).
+    pub fn per_step(&self) -> f64 {
+        self.per_sequence.iter().sum::<f64>() / self.lengths.iter().sum::<usize>() as f64
+    }
+
+    /// The mean over sequences of estimate / T ("c" of the literature, for a bound).
+    pub fn mean_of_sequences(&self) -> f64 {
+        let per_step = self.per_sequence.iter().zip(&self.lengths).map(|(x, t)| x / *t as f64);
+        per_step.sum::<f64>() / self.lengths.len() as f64
+    }
+
+    /// Σ divergences / Σ T.
+    pub fn divergence_per_step(&self) -> f64 {
+        self.divergence.iter().sum::<f64>() / self.lengths.iter().sum::<usize>() as f64
+    }
+}
+
+/// Whole paths that importance sampling draws at a time.
+const PATHS: usize = 64;
+
+impl<R: Real> DeepMarkovModel<R> {
+    /// −ELBO of every sequence, each divergence in closed form given the drawn z_{t−1}, averaged over
+    /// `num_samples` drawn paths.
+    ///
+    /// # Errors
+    /// Data that the model does not know; no samples.
+    pub fn bound(&self, data: &Dataset<'_>, num_samples: usize, seed: Seed) -> Result<Evaluation> {
+        self.check_evaluation(data, num_samples)?;
+        let network = &self.network;
+        let groups = row_limited(data, num_samples);
+        let results = map_groups(network, &groups, |pass: &mut Pass<R>, group| {
+            let batch = Batch::new(&network.config, data, group, num_samples);
+            let divergence = network.closed_form();
+            pass.forward(network, &self.theta, &batch, Draws::Random(seed), None, divergence);
+            let mut sums = vec![[0.0; 2]; group.len()];
+            for (row, (_, k)) in batch.particles.places().enumerate() {
+                let sums = &mut sums[k / num_samples];
+                sums[0] += pass.emission.nll.row(row)[0].to_f64();
+                sums[1] += pass.divergence.row(row)[0].to_f64();
+            }
+            (batch.sequences.clone(), sums)
+        });
+        let mut evaluation = self.empty(Estimator::Bound, data, num_samples);
+        for (sequences, sums) in results {
+            for (n, [nll, divergence]) in sequences.into_iter().zip(sums) {
+                evaluation.per_sequence[n] = (nll + divergence) / num_samples as f64;
+                evaluation.divergence[n] = divergence / num_samples as f64;
+            }
+        }
+        Ok(evaluation)
+    }
+
+    /// −log 1/S Σ_s p(x, z^s) / q(z^s | x) of every sequence, S = `num_samples` whole paths.
+    ///
+    /// # Errors
+    /// As [`DeepMarkovModel::bound`].
+    pub fn importance_sampling(
+        &self,
+        data: &Dataset<'_>,
+        num_samples: usize,
+        seed: Seed,
+    ) -> Result<Evaluation> {
+        self.check_evaluation(data, num_samples)?;
+        let mut evaluation = self.empty(Estimator::ImportanceSampling, data, num_samples);
+        let mut log_sums = vec![f64::NEG_INFINITY; data.num_sequences()];
+        let mut drawn = 0;
+        while drawn < num_samples {
+            let paths = PATHS.min(num_samples - drawn);
+            let part = self.particles(data, paths, seed.child("paths", drawn as u64), Resampling::Never);
+            for (log_sum, bound) in log_sums.iter_mut().zip(part) {
+                *log_sum = log_add(*log_sum, bound + (paths as f64).ln());
+            }
+            drawn += paths;
+        }
+        let negative = |log_sum: f64| (num_samples as f64).ln() - log_sum;
+        evaluation.per_sequence = log_sums.into_iter().map(negative).collect();
+        Ok(evaluation)
+    }
+
+    /// −log of the evidence that a particle filter with proposal q estimates; particles are drawn anew
+    /// where fewer than half of them are effective.
+    ///
+    /// # Errors
+    /// As [`DeepMarkovModel::bound`].
+    pub fn particle_bound(
+        &self,
+        data: &Dataset<'_>,
+        num_particles: usize,
+        seed: Seed,
+    ) -> Result<Evaluation> {
+        self.check_evaluation(data, num_particles)?;
+        let mut evaluation = self.empty(Estimator::ParticleFilter, data, num_particles);
+        let bounds = self.particles(data, num_particles, seed, Resampling::Below(0.5));
+        evaluation.per_sequence = bounds.into_iter().map(|bound| -bound).collect();
+        Ok(evaluation)
+    }
+
+    fn particles(&self, data: &Dataset<'_>, copies: usize, seed: Seed, resampling: Resampling) -> Vec<f64> {
+        let network = &self.network;
+        let groups = row_limited(data, copies);
+        let results = map_groups(network, &groups, |pass: &mut Pass<R>, group| {
+            let batch = Batch::new(&network.config, data, group, copies);
+            let (bounds, _) = pass.forward_particles(network, &self.theta, &batch, seed, None, resampling);
+            (batch.sequences.clone(), bounds)
+        });
+        let mut all = vec![0.0; data.num_sequences()];
+        for (sequences, bounds) in results {
+            sequences.into_iter().zip(bounds).for_each(|(n, bound)| all[n] = bound);
+        }
+        all
+    }
+
+    fn check_evaluation(&self, data: &Dataset<'_>, num_samples: usize) -> Result<()> {
+        if num_samples == 0 {
+            return Err(Error::argument("num_samples", 0, "at least 1"));
+        }
+        self.check_data("data", data)
+    }
+
+    fn empty(&self, estimator: Estimator, data: &Dataset<'_>, num_samples: usize) -> Evaluation {
+        Evaluation {
+            estimator,
+            num_samples,
+            per_sequence: vec![0.0; data.num_sequences()],
+            divergence: vec![0.0; data.num_sequences()],
+            lengths: data.lengths().collect(),
+        }
+    }
+}
+
+/// log(eᵃ + eᵇ).
+fn log_add(a: f64, b: f64) -> f64 {
+    let (low, high) = if a < b { (a, b) } else { (b, a) };
+    if high == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
+}

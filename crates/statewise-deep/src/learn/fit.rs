@@ -1,0 +1,309 @@
+//! The training loop.
+
+use std::time::Instant;
+
+use statewise::data::Dataset;
+use statewise::{Error, Result, Seed};
+
+use super::checkpoint;
+use super::gradient::{ObjectiveCall, PathTerms, Worker, deal, run_shards};
+use super::history::{EpochRecord, FitReport, Progress, StopReason};
+use super::minibatches::minibatches;
+use super::options::{FitOptions, GradientScale, Objective};
+use super::state::TrainingState;
+use crate::array::Real;
+use crate::deep_markov_model::DeepMarkovModel;
+
+/// Training of a model by stochastic gradients of a bound.
+#[derive(Clone, Debug)]
+pub struct Fit {
+    options: FitOptions,
+}
+
+/// What a run of the loop works with.
+struct Run<'a, R> {
+    options: &'a FitOptions,
+    model: &'a mut DeepMarkovModel<R>,
+    train: &'a Dataset<'a>,
+    valid: Option<&'a Dataset<'a>>,
+    workers: Vec<Worker<R>>,
+    gradient: Vec<f64>,
+    started: Instant,
+    steps_done: usize,
+}
+
+impl Fit {
+    /// Training with these options.
+    ///
+    /// # Errors
+    /// Options out of range.
+    pub fn new(options: FitOptions) -> Result<Self> {
+        options.check()?;
+        Ok(Fit { options })
+    }
+
+    /// Trains `model` on `train`; `observe` sees every update and answers whether to go on.
+    ///
+    /// With validation data the model ends with the weights of the best validation bound, without with
+    /// the last (averaged, if the options say so). If the options name a checkpoint that exists, training
+    /// goes on from there, with the numbers of an uninterrupted run.
+    ///
+    /// # Errors
+    /// Data that the model does not know; a checkpoint of something else, or that cannot be read or
+    /// written.
+    pub fn run<R: Real>(
+        &self,
+        model: &mut DeepMarkovModel<R>,
+        train: &Dataset<'_>,
+        valid: Option<&Dataset<'_>>,
+        observe: &mut dyn FnMut(Progress<'_>) -> bool,
+    ) -> Result<FitReport> {
+        model.check_data("train", train)?;
+        if let Some(valid) = valid {
+            model.check_data("valid", valid)?;
+        }
+        let options = &self.options;
+        let len = model.theta.len();
+        let resumed = match &options.checkpoint {
+            Some(path) => checkpoint::read(path, model.config(), options, train, len)?,
+            None => None,
+        };
+        let first = || model.theta.iter().map(|x| x.to_f64()).collect();
+        let mut state = match resumed {
+            Some(state) => state,
+            None => TrainingState::new(first(), &options.optimizer, options.average > 0.0),
+        };
+        let mut run = Run {
+            options,
+            model,
+            train,
+            valid,
+            workers: Vec::new(),
+            gradient: vec![0.0; len],
+            started: Instant::now(),
+            steps_done: 0,
+        };
+        let stop = run.epochs(&mut state, observe)?;
+        let best = state.best_valid.is_some();
+        if !best && stop_kept_weights(&stop) {
+            state.best = state.evaluated().to_vec();
+            state.best_epoch = state.epochs();
+        }
+        run.model.theta = state.best.iter().map(|x| R::from_f64(*x)).collect();
+        Ok(FitReport {
+            best_epoch: state.best_epoch,
+            best_valid_bound: state.best_valid,
+            history: state.history,
+            stop,
+        })
+    }
+}
+
+/// Whether the last weights are finite.
+fn stop_kept_weights(stop: &StopReason) -> bool {
+    !matches!(stop, StopReason::NotFinite(_))
+}
+
+/// How an epoch ended.
+enum EpochEnd {
+    Done,
+    Stopped(StopReason),
+}
+
+impl<R: Real> Run<'_, R> {
+    fn epochs(
+        &mut self,
+        state: &mut TrainingState,
+        observe: &mut dyn FnMut(Progress<'_>) -> bool,
+    ) -> Result<StopReason> {
+        let before = state.seconds;
+        while state.epochs() < self.options.epochs {
+            // An epoch that does not end leaves no trace but its weights.
+            let kept = self.options.checkpoint.is_some().then(|| state.clone());
+            if let EpochEnd::Stopped(reason) = self.epoch(state, before, observe) {
+                if let (Some(path), Some(kept)) = (&self.options.checkpoint, kept) {
+                    checkpoint::write(path, self.model.config(), self.options, self.train, &kept)?;
+                }
+                return Ok(reason);
+            }
+            let last = state.epochs() == self.options.epochs;
+            let epoch = state.epochs();
+            if epoch.is_multiple_of(self.options.evaluate_every) || last {
+                self.evaluate(state)?;
+            }
+            state.seconds = before + self.started.elapsed().as_secs_f64();
+            if let Some(path) = &self.options.checkpoint
+                && (epoch.is_multiple_of(self.options.checkpoint_every) || last)
+            {
+                checkpoint::write(path, self.model.config(), self.options, self.train, state)?;
+            }
+            if self.out_of_patience(state) {
+                return Ok(StopReason::Patience);
+            }
+            if self.options.time_limit.is_some_and(|limit| state.seconds >= limit) {
+                if self.valid.is_some() && state.history.last().is_some_and(|r| r.valid_bound.is_none()) {
+                    self.evaluate(state)?;
+                }
+                return Ok(StopReason::TimeLimit);
+            }
+        }
+        Ok(StopReason::Epochs)
+    }
+
+    fn epoch(
+        &mut self,
+        state: &mut TrainingState,
+        before: f64,
+        observe: &mut dyn FnMut(Progress<'_>) -> bool,
+    ) -> EpochEnd {
+        let options = self.options;
+        let seed = Seed(options.seed);
+        let epoch = state.epochs();
+        let batches = minibatches(self.train, options.batch_size, options.bucketed, seed, epoch as u64);
+        let mut sum = PathTerms::default();
+        let mut norms = 0.0;
+        for (done, batch) in batches.iter().enumerate() {
+            let (terms, norm) = self.update(state, batch, seed);
+            if !(terms.bound.is_finite() && norm.is_finite()) {
+                return EpochEnd::Stopped(StopReason::NotFinite(
+                    self.report_not_finite(state, batch, terms),
+                ));
+            }
+            sum.add(terms);
+            norms += norm;
+            self.steps_done += terms.steps;
+            let update = state.optimizer.step - 1;
+            let steps = sum.steps as f64;
+            let elapsed = self.started.elapsed().as_secs_f64();
+            let running = EpochRecord {
+                epoch: epoch + 1,
+                updates: state.optimizer.step,
+                seconds: before + elapsed,
+                train_bound: -sum.bound / steps,
+                nll: sum.nll / steps,
+                kl: sum.divergence / steps,
+                kl_weight: self.divergence_weight(update),
+                gradient_norm: norms / (done + 1) as f64,
+                learning_rate: options.optimizer.schedule.at(update),
+                valid_bound: None,
+            };
+            let progress = self.progress(state, &running, done + 1, batches.len());
+            let go_on = observe(progress);
+            if done + 1 == batches.len() {
+                state.history.push(running);
+            }
+            if !go_on {
+                return EpochEnd::Stopped(StopReason::Interrupted);
+            }
+        }
+        EpochEnd::Done
+    }
+
+    fn divergence_weight(&self, update: u64) -> f64 {
+        match self.options.objective {
+            Objective::Elbo | Objective::SampledElbo => self.options.annealing.at(update),
+            Objective::Iwae | Objective::Fivo { .. } => 1.0,
+        }
+    }
+
+    /// One step of the optimiser; the norm is that of the gradient before it is limited.
+    fn update(&mut self, state: &mut TrainingState, batch: &[usize], seed: Seed) -> (PathTerms, f64) {
+        let options = self.options;
+        let update = state.optimizer.step;
+        let shards = deal(self.train, batch, options.shard_size);
+        let call = ObjectiveCall {
+            objective: options.objective,
+            num_particles: options.num_particles,
+            divergence_weight: self.divergence_weight(update),
+            seed: seed.child("update", update),
+            training: true,
+        };
+        self.model.theta.iter_mut().zip(&state.theta).for_each(|(x, wide)| *x = R::from_f64(*wide));
+        let DeepMarkovModel { network, theta } = &*self.model;
+        let gradient = &mut self.gradient;
+        let terms = run_shards(network, theta, self.train, &shards, call, &mut self.workers, gradient);
+        if options.l2 > 0.0 {
+            gradient.iter_mut().zip(&state.theta).for_each(|(g, x)| *g += 2.0 * options.l2 * x);
+        }
+        let divisor = match options.gradient_scale {
+            GradientScale::Sum => 1.0,
+            GradientScale::Sequences => terms.sequences as f64,
+            GradientScale::Steps => terms.steps as f64,
+        };
+        gradient.iter_mut().for_each(|g| *g /= divisor);
+        let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
+        if !norm.is_finite() {
+            return (terms, norm);
+        }
+        if let Some(limit) = options.clip_value {
+            gradient.iter_mut().for_each(|g| *g = g.clamp(-limit, limit));
+        }
+        options.optimizer.step(&mut state.optimizer, &mut state.theta, gradient);
+        if options.average > 0.0 {
+            state.take_average(options.average);
+        }
+        (terms, norm)
+    }
+
+    /// Scores the validation data with the weights that would be kept.
+    fn evaluate(&mut self, state: &mut TrainingState) -> Result<()> {
+        let Some(valid) = self.valid else { return Ok(()) };
+        self.model.theta = state.evaluated().iter().map(|x| R::from_f64(*x)).collect();
+        // One seed for all evaluations: they differ by the weights, not by the draws.
+        let seed = Seed(self.options.seed).child("validation", 0);
+        let bound = self.model.bound(valid, self.options.evaluate_samples, seed)?.per_step();
+        if let Some(record) = state.history.last_mut() {
+            record.valid_bound = Some(bound);
+        }
+        if bound.is_finite() && state.best_valid.is_none_or(|best| bound < best) {
+            state.best_valid = Some(bound);
+            state.best_epoch = state.epochs();
+            state.best = state.evaluated().to_vec();
+        }
+        Ok(())
+    }
+
+    fn out_of_patience(&self, state: &TrainingState) -> bool {
+        let waited = state.epochs() - state.best_epoch;
+        self.valid.is_some() && self.options.patience.is_some_and(|patience| waited > patience)
+    }
+
+    fn progress<'b>(
+        &self,
+        state: &'b TrainingState,
+        running: &'b EpochRecord,
+        update: usize,
+        updates: usize,
+    ) -> Progress<'b> {
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let steps_per_second = self.steps_done as f64 / elapsed.max(1e-9);
+        let steps_left = (self.options.epochs - state.epochs()) as f64 * self.train.num_rows() as f64
+            - self.train.num_rows() as f64 * update as f64 / updates as f64;
+        let by_epochs = steps_left / steps_per_second.max(1e-9);
+        let by_time = self.options.time_limit.map_or(f64::INFINITY, |limit| limit - running.seconds);
+        Progress {
+            epoch: running.epoch,
+            epochs: self.options.epochs,
+            update,
+            updates,
+            running,
+            history: &state.history,
+            steps_per_second,
+            seconds_left: by_epochs.min(by_time).max(0.0),
+        }
+    }
+
+    /// Says which sequences and which tensors were involved.
+    fn report_not_finite(&self, state: &TrainingState, batch: &[usize], terms: PathTerms) -> String {
+        let tensors = self.model.tensors().iter();
+        let bad =
+            tensors.filter(|tensor| self.gradient[tensor.range.clone()].iter().any(|g| !g.is_finite()));
+        let names: Vec<&str> = bad.map(|tensor| tensor.name.as_str()).take(5).collect();
+        let error = Error::argument(
+            format!("update {} on training sequences {batch:?}", state.optimizer.step + 1),
+            format!("bound {}, gradients that are not finite in {names:?}", terms.bound),
+            "finite values; lower the learning rate, limit the gradient's norm or rescale the data",
+        );
+        error.to_string()
+    }
+}

@@ -1,0 +1,372 @@
+//! One pass forward along drawn latent paths and one back: log p(x_t | z_t) and log q − log p of every
+//! step, and the gradient of any weighted sum of them.
+//!
+//! What can be computed for all steps at once waits until the last z is drawn: the emission, and the
+//! transition unless q reads it or particles are weighed on the way.
+
+use statewise::Seed;
+
+use super::divergence::{self, Pair, PairDeltas};
+use super::noise::{Draws, fill_noise};
+use super::particles::{Particles, Resampling, own_parents};
+use crate::array::{Grid, Packed, Real, sum_rows};
+use crate::model::FirstState;
+use crate::model::{Batch, EmissionTape, GuideTape, Network, TransitionTape};
+
+/// How log q(z_t) − log p(z_t) is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Divergence {
+    /// Its expectation under q(z_t), given the drawn z_{t−1}.
+    Expected,
+    /// Its value at the drawn z_t.
+    Sampled,
+}
+
+/// Weights of −log p(x_t | z_t) and of the divergence in the sum that is differentiated, one a row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PathWeights<R> {
+    pub(crate) nll: Vec<R>,
+    pub(crate) divergence: Vec<R>,
+}
+
+/// The tapes of all networks; reused from batch to batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Pass<R> {
+    pub(crate) guide: GuideTape<R>,
+    pub(crate) transition: TransitionTape<R>,
+    pub(crate) emission: EmissionTape<R>,
+    /// z_t.
+    pub(crate) z: Grid<R>,
+    /// log q − log p, one value a row.
+    pub(crate) divergence: Grid<R>,
+    noise: Grid<R>,
+    d_z: Grid<R>,
+    parents: Vec<usize>,
+    scored: Option<Divergence>,
+}
+
+impl<R: Real> Pass<R> {
+    pub(crate) fn new(network: &Network) -> Self {
+        let latent = || Grid::new(network.config.latent_dim);
+        let missing = if network.config.observe_missing { network.config.emission_dim } else { 0 };
+        let reading = network.config.features() + network.config.input_dim + missing;
+        Pass {
+            guide: network.guide.tape(reading),
+            transition: network.transition.tape(),
+            emission: network.emission.tape(),
+            z: latent(),
+            divergence: Grid::new(1),
+            noise: latent(),
+            d_z: latent(),
+            parents: Vec::new(),
+            scored: None,
+        }
+    }
+
+    fn resize(&mut self, batch: &Batch<R>) {
+        let (steps, particles) = (batch.packed.num_rows(), batch.particles.num_rows());
+        self.guide.resize(steps, particles);
+        self.transition.resize(particles);
+        self.emission.resize(particles);
+        let Pass { z, divergence, noise, d_z, .. } = self;
+        for grid in [z, noise, d_z] {
+            grid.resize(particles);
+        }
+        divergence.resize(particles);
+    }
+
+    /// Draws the latent paths and scores them.
+    ///
+    /// * `kept` – factors of dropout for the recurrent states, in training.
+    pub(crate) fn forward(
+        &mut self,
+        network: &Network,
+        theta: &[R],
+        batch: &Batch<R>,
+        draws: Draws,
+        kept: Option<&Grid<R>>,
+        divergence: Divergence,
+    ) {
+        self.start(network, theta, batch, draws, kept);
+        self.parents = own_parents(&batch.particles);
+        let by_step = network.guide.reads_transition();
+        for t in 0..batch.particles.num_steps() {
+            self.draw_step(network, theta, batch, t, by_step);
+        }
+        let all = 0..batch.particles.num_rows();
+        if !by_step {
+            self.gather_transition_inputs(network, theta, batch);
+            let first = network.first_transition(batch.particles.active(0));
+            network.transition.forward(theta, first..all.end, &mut self.transition);
+            self.fill_first(network, theta, &batch.particles);
+        }
+        network.emission.forward(theta, all.clone(), batch, &mut self.emission);
+        self.score(all, divergence);
+        self.scored = Some(divergence);
+    }
+
+    /// Draws and weighs particles step by step; answers the bounds and each row's share in them.
+    pub(crate) fn forward_particles(
+        &mut self,
+        network: &Network,
+        theta: &[R],
+        batch: &Batch<R>,
+        seed: Seed,
+        kept: Option<&Grid<R>>,
+        resampling: Resampling,
+    ) -> (Vec<f64>, Vec<f64>) {
+        self.start(network, theta, batch, Draws::Random(seed), kept);
+        let mut particles = Particles::new(&batch.particles, &batch.sequences, resampling, seed);
+        for t in 0..batch.particles.num_steps() {
+            self.parents.clone_from(&particles.parents);
+            self.draw_step(network, theta, batch, t, true);
+            let rows = batch.particles.rows(t);
+            network.emission.forward(theta, rows.clone(), batch, &mut self.emission);
+            self.score(rows.clone(), Divergence::Sampled);
+            let log_w =
+                rows.map(|row| -(self.emission.nll.row(row)[0] + self.divergence.row(row)[0]).to_f64());
+            particles.weigh(&batch.particles, t, log_w);
+        }
+        self.scored = Some(Divergence::Sampled);
+        (particles.bounds, particles.shares)
+    }
+
+    fn start(
+        &mut self,
+        network: &Network,
+        theta: &[R],
+        batch: &Batch<R>,
+        draws: Draws,
+        kept: Option<&Grid<R>>,
+    ) {
+        self.resize(batch);
+        fill_noise(draws, &batch.particles, &batch.sequences, &mut self.noise);
+        network.guide.read(theta, batch, kept, &mut self.guide);
+        let latent_dim = self.z.width();
+        for row in 0..batch.particles.num_rows() {
+            let context = batch.transition_context.row(row);
+            self.transition.input.row_mut(row)[latent_dim..].copy_from_slice(context);
+            self.emission.input.row_mut(row)[latent_dim..].copy_from_slice(batch.emission_context.row(row));
+        }
+    }
+
+    /// q(z_t), its draw, and (`by_step`) the transition into it.
+    fn draw_step(&mut self, network: &Network, theta: &[R], batch: &Batch<R>, t: usize, by_step: bool) {
+        let rows = batch.particles.rows(t);
+        if self.guide.past.width() > 0 {
+            if t == 0 {
+                network.guide.fill_start(theta, rows.clone(), &self.noise, &mut self.guide);
+            } else {
+                for row in rows.clone() {
+                    self.guide.past.row_mut(row).copy_from_slice(self.z.row(self.parents[row]));
+                }
+            }
+        }
+        if by_step {
+            self.gather_transition_rows(network, theta, batch, t);
+            match (&network.first, t) {
+                (FirstState::Standard | FirstState::Learned { .. }, 0) => {
+                    self.fill_first(network, theta, &batch.particles);
+                }
+                _ => network.transition.forward(theta, rows.clone(), &mut self.transition),
+            }
+        }
+        network.guide.step(theta, batch, t, &self.transition, &mut self.guide);
+        let latent_dim = self.z.width();
+        for row in rows {
+            let (mean, variance) = (self.guide.mean.row(row), self.guide.variance.row(row));
+            let z = self.z.row_mut(row);
+            for (j, noise) in self.noise.row(row).iter().enumerate() {
+                z[j] = mean[j] + variance[j].sqrt() * *noise;
+            }
+            self.emission.input.row_mut(row)[..latent_dim].copy_from_slice(z);
+        }
+    }
+
+    fn gather_transition_inputs(&mut self, network: &Network, theta: &[R], batch: &Batch<R>) {
+        for t in 0..batch.particles.num_steps() {
+            self.gather_transition_rows(network, theta, batch, t);
+        }
+    }
+
+    /// Puts z_{t−1} (z_0 at first) before the transition.
+    fn gather_transition_rows(&mut self, network: &Network, theta: &[R], batch: &Batch<R>, t: usize) {
+        let latent_dim = self.z.width();
+        for row in batch.particles.rows(t) {
+            let input = &mut self.transition.input.row_mut(row)[..latent_dim];
+            match (&network.first, t) {
+                (FirstState::State(state), 0) => input.copy_from_slice(&theta[state.clone()]),
+                (_, 0) => input.fill(R::ZERO),
+                _ => input.copy_from_slice(self.z.row(self.parents[row])),
+            }
+        }
+    }
+
+    /// Moments of p(z_1), unless the transition gives them.
+    fn fill_first(&mut self, network: &Network, theta: &[R], particles: &Packed) {
+        for row in particles.rows(0) {
+            let (mean, variance) =
+                (self.transition.mean.row_mut(row), self.transition.variance.row_mut(row));
+            match &network.first {
+                FirstState::Standard => {
+                    mean.fill(R::ZERO);
+                    variance.fill(R::ONE);
+                }
+                FirstState::Learned { mean: at, raw } => {
+                    mean.copy_from_slice(&theta[at.clone()]);
+                    network.config.spread.variances(&theta[raw.clone()], variance);
+                }
+                FirstState::State(_) => return,
+            }
+        }
+    }
+
+    fn pair(&self, row: usize) -> Pair<'_, R> {
+        Pair {
+            q_mean: self.guide.mean.row(row),
+            q_variance: self.guide.variance.row(row),
+            p_mean: self.transition.mean.row(row),
+            p_variance: self.transition.variance.row(row),
+        }
+    }
+
+    fn score(&mut self, rows: std::ops::Range<usize>, divergence: Divergence) {
+        for row in rows {
+            let value = match divergence {
+                Divergence::Expected => divergence::expected(self.pair(row)),
+                Divergence::Sampled => {
+                    divergence::sampled(self.pair(row), self.noise.row(row), self.z.row(row))
+                }
+            };
+            self.divergence.row_mut(row)[0] = value;
+        }
+    }
+
+    /// Adds the gradient of Σ weights · (nll, divergence) over the rows of the last forward pass.
+    pub(crate) fn backward(
+        &mut self,
+        network: &Network,
+        theta: &[R],
+        batch: &Batch<R>,
+        weights: &PathWeights<R>,
+        gradient: &mut [R],
+    ) {
+        let particles = &batch.particles;
+        let all = 0..particles.num_rows();
+        let latent_dim = self.z.width();
+        network.emission.backward(theta, all.clone(), batch, &weights.nll, &mut self.emission, gradient);
+        for row in all.clone() {
+            self.d_z.row_mut(row).copy_from_slice(&self.emission.d_input.row(row)[..latent_dim]);
+        }
+        self.score_back(all, &weights.divergence);
+        network.guide.clear_deltas(&mut self.guide);
+        let by_step = network.guide.reads_transition();
+        if !by_step {
+            let first = network.first_transition(particles.active(0));
+            network.transition.backward(theta, first..particles.num_rows(), &mut self.transition);
+            for t in (1..particles.num_steps()).rev() {
+                self.pass_transition_deltas(particles, t);
+            }
+        }
+        for t in (0..particles.num_steps()).rev() {
+            self.draw_back(particles, t);
+            network.guide.step_back(theta, batch, t, &mut self.transition, &mut self.guide);
+            let is_network = t > 0 || matches!(network.first, FirstState::State(_));
+            if by_step && is_network {
+                network.transition.backward(theta, particles.rows(t), &mut self.transition);
+            }
+            if t > 0 {
+                if by_step {
+                    self.pass_transition_deltas(particles, t);
+                }
+                self.pass_guide_deltas(particles, t);
+            }
+        }
+        let first = network.first_transition(particles.active(0));
+        network.transition.gradient(first..particles.num_rows(), &self.transition, gradient);
+        self.first_gradient(network, theta, particles, gradient);
+        network.guide.backward(theta, batch, &mut self.guide, gradient);
+    }
+
+    fn score_back(&mut self, rows: std::ops::Range<usize>, weights: &[R]) {
+        for row in rows {
+            let pair = Pair {
+                q_mean: self.guide.mean.row(row),
+                q_variance: self.guide.variance.row(row),
+                p_mean: self.transition.mean.row(row),
+                p_variance: self.transition.variance.row(row),
+            };
+            let deltas = PairDeltas {
+                q_mean: self.guide.d_mean.row_mut(row),
+                q_variance: self.guide.d_variance.row_mut(row),
+                p_mean: self.transition.d_mean.row_mut(row),
+                p_variance: self.transition.d_variance.row_mut(row),
+            };
+            match self.scored {
+                Some(Divergence::Sampled) => {
+                    divergence::sampled_back(
+                        weights[row],
+                        pair,
+                        self.z.row(row),
+                        deltas,
+                        self.d_z.row_mut(row),
+                    );
+                }
+                _ => divergence::expected_back(weights[row], pair, deltas),
+            }
+        }
+    }
+
+    /// Through z = mean + √variance ε.
+    fn draw_back(&mut self, particles: &Packed, t: usize) {
+        let half = R::from_f64(0.5);
+        for row in particles.rows(t) {
+            let (d_z, noise) = (self.d_z.row(row), self.noise.row(row));
+            let variance = self.guide.variance.row(row);
+            let d_variance = self.guide.d_variance.row_mut(row);
+            for j in 0..d_z.len() {
+                d_variance[j] += half * d_z[j] * noise[j] / variance[j].sqrt();
+            }
+            self.guide.d_mean.row_mut(row).iter_mut().zip(d_z).for_each(|(d, z)| *d += *z);
+        }
+    }
+
+    fn pass_transition_deltas(&mut self, particles: &Packed, t: usize) {
+        let latent_dim = self.z.width();
+        for row in particles.rows(t) {
+            let from = &self.transition.d_input.row(row)[..latent_dim];
+            self.d_z.row_mut(self.parents[row]).iter_mut().zip(from).for_each(|(d, x)| *d += *x);
+        }
+    }
+
+    fn pass_guide_deltas(&mut self, particles: &Packed, t: usize) {
+        if self.guide.past.width() == 0 {
+            return;
+        }
+        for row in particles.rows(t) {
+            let from = self.guide.d_past.row(row);
+            self.d_z.row_mut(self.parents[row]).iter_mut().zip(from).for_each(|(d, x)| *d += *x);
+        }
+    }
+
+    fn first_gradient(&self, network: &Network, theta: &[R], particles: &Packed, gradient: &mut [R]) {
+        let rows = particles.rows(0);
+        match &network.first {
+            FirstState::Standard => {}
+            FirstState::Learned { mean, raw } => {
+                sum_rows(self.transition.d_mean.rows(rows.clone()), &mut gradient[mean.clone()]);
+                let mut d_variance = vec![R::ZERO; raw.len()];
+                sum_rows(self.transition.d_variance.rows(rows), &mut d_variance);
+                let mut d_raw = vec![R::ZERO; raw.len()];
+                network.config.spread.pull_back(&theta[raw.clone()], &d_variance, &mut d_raw);
+                gradient[raw.clone()].iter_mut().zip(&d_raw).for_each(|(g, d)| *g += *d);
+            }
+            FirstState::State(state) => {
+                for row in rows {
+                    let from = &self.transition.d_input.row(row)[..state.len()];
+                    gradient[state.clone()].iter_mut().zip(from).for_each(|(g, d)| *g += *d);
+                }
+            }
+        }
+    }
+}
