@@ -10,6 +10,7 @@ pub mod data;
 mod deep_markov_model;
 mod evaluate;
 mod file;
+pub mod infer;
 mod layers;
 pub mod learn;
 pub mod model;

@@ -107,6 +107,8 @@ pub(crate) struct RecurrentTape<R> {
     d_past: Grid<R>,
     d_cell: Grid<R>,
     d_hidden: Grid<R>,
+    /// h and c before the first step, where they come from an earlier pass.
+    carried: Option<[Grid<R>; 2]>,
 }
 
 /// How a recurrent layer starts, in training and in every sequence.
@@ -181,6 +183,7 @@ impl Recurrent {
             cell: memory,
             d_hidden: hidden.clone(),
             hidden,
+            carried: None,
         }
     }
 
@@ -205,6 +208,11 @@ impl Recurrent {
         let from = self.direction.past(packed, t);
         let (going, starting) = (rows.start..rows.start + from.len(), rows.start + from.len()..rows.end);
         tape.past.rows_mut(going.clone()).copy_from_slice(tape.hidden.rows(from.clone()));
+        if let Some([hidden, cell]) = tape.carried.as_ref().filter(|_| t == 0) {
+            tape.past.rows_mut(rows.clone()).copy_from_slice(hidden.all());
+            tape.past_cell.rows_mut(rows).copy_from_slice(cell.all());
+            return;
+        }
         for row in starting.clone() {
             match &self.initial {
                 Some(initial) => tape.past.row_mut(row).copy_from_slice(&theta[initial.clone()]),
@@ -336,6 +344,11 @@ impl<R: Real> RecurrentTape<R> {
         for grid in [d_gates, d_recurrent, d_past, d_cell, d_hidden] {
             grid.resize(rows);
         }
+    }
+
+    /// Lets the next pass start where this one, of one step, ended.
+    pub(crate) fn carry(&mut self) {
+        self.carried = Some([self.hidden.clone(), self.cell.clone()]);
     }
 
     /// h of every row.

@@ -205,14 +205,6 @@ impl Guide {
         matches!(self.rule, Rule::Evidence { with_prior: true, .. })
     }
 
-    /// What a draw for z_0 is needed for.
-    pub(crate) fn start(&self) -> GuideStart {
-        match &self.rule {
-            Rule::Average { start, .. } => *start,
-            Rule::Evidence { .. } => GuideStart::Zero,
-        }
-    }
-
     /// Units that dropout may drop, by recurrent layer.
     pub(crate) fn dropped_units(&self) -> usize {
         self.size * self.readers.iter().map(|reader| reader.layers.len()).sum::<usize>()
@@ -501,6 +493,11 @@ impl<R: Real> ReaderTape<R> {
 }
 
 impl<R: Real> GuideTape<R> {
+    /// Lets the next pass read on where this one, of one step, ended.
+    pub(crate) fn carry(&mut self) {
+        self.readers.iter_mut().flat_map(|reader| &mut reader.layers).for_each(RecurrentTape::carry);
+    }
+
     /// Makes room for so many time steps and particles.
     pub(crate) fn resize(&mut self, steps: usize, particles: usize) {
         let GuideTape { past, d_past, mean, variance, d_mean, d_variance, .. } = self;

@@ -10,7 +10,7 @@ mod network;
 mod presets;
 mod transition;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, encode};
 pub use config::{
     Combiner, CombinerWeights, DmmConfig, EmissionKind, Evidence, GuideStart, Initial, TransitionKind,
 };

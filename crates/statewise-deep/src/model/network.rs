@@ -8,6 +8,7 @@ use super::config::{DmmConfig, Initial};
 use super::emission::Emission;
 use super::guide::Guide;
 use super::transition::Transition;
+use crate::array::Real;
 use crate::objective::Divergence;
 use crate::parameters::{Builder, Start, Tensor};
 
@@ -66,12 +67,18 @@ impl Network {
         Divergence::Expected
     }
 
-    /// The first row that the transition network computes: sequences start without it, but for
-    /// [`FirstState::State`].
-    pub(crate) fn first_transition(&self, first_rows: usize) -> usize {
-        match self.first {
-            FirstState::State(_) => 0,
-            FirstState::Standard | FirstState::Learned { .. } => first_rows,
+    /// Mean and variance of p(z_1), unless the transition from z_0 gives them.
+    pub(crate) fn first_moments<R: Real>(&self, theta: &[R], mean: &mut [R], variance: &mut [R]) {
+        match &self.first {
+            FirstState::Standard => {
+                mean.fill(R::ZERO);
+                variance.fill(R::ONE);
+            }
+            FirstState::Learned { mean: at, raw } => {
+                mean.copy_from_slice(&theta[at.clone()]);
+                self.config.spread.variances(&theta[raw.clone()], variance);
+            }
+            FirstState::State(_) => {}
         }
     }
 }

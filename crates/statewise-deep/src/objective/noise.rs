@@ -6,27 +6,34 @@ use statewise::Seed;
 
 use crate::array::{Grid, Packed, Real};
 
-/// Where the latent path runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Draws {
-    /// Along draws from q, of this seed; every sequence of a dataset has its own stream.
+/// Where the noise of the latent paths comes from.
+pub(crate) enum Draws<'a> {
+    /// The streams of this seed, one for each sequence of the dataset.
     Random(Seed),
-    /// Along the means of q.
-    Mean,
+    /// Streams that go on from earlier passes, one for each sequence of the batch.
+    Streams(&'a mut [ChaCha8Rng]),
+}
+
+/// The stream of a dataset's sequence.
+pub(crate) fn noise_stream(seed: Seed, sequence: usize) -> ChaCha8Rng {
+    seed.stream("latent noise", sequence as u64)
 }
 
 /// Fills ε for all particles of the batch; `sequences` are their indices in the dataset.
-pub(crate) fn fill_noise<R: Real>(
-    draws: Draws,
+pub(super) fn fill_noise<R: Real>(
+    draws: Draws<'_>,
     particles: &Packed,
     sequences: &[usize],
     noise: &mut Grid<R>,
 ) {
-    let Draws::Random(seed) = draws else {
-        return noise.all_mut().fill(R::ZERO);
+    let mut own: Vec<ChaCha8Rng>;
+    let streams = match draws {
+        Draws::Streams(streams) => streams,
+        Draws::Random(seed) => {
+            own = sequences.iter().map(|n| noise_stream(seed, *n)).collect();
+            &mut own
+        }
     };
-    let stream = |n: &usize| seed.stream("latent noise", *n as u64);
-    let mut streams: Vec<ChaCha8Rng> = sequences.iter().map(stream).collect();
     let copies = particles.copies();
     for t in 0..particles.num_steps() {
         for (k, row) in particles.rows(t).enumerate() {

@@ -9,15 +9,13 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 use statewise::Seed;
 
 use crate::array::Packed;
 
 /// When the particles of a sequence are drawn anew in proportion to their weights.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Resampling {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Resampling {
     /// Never: importance sampling of whole paths.
     Never,
     /// After a step that leaves fewer effective particles than this fraction of all.
@@ -124,7 +122,7 @@ impl Normalised {
 }
 
 /// One draw a particle at equally spaced points, shifted by `offset` ∈ \[0, 1) of a spacing.
-fn systematic(probs: &[f64], offset: f64) -> Vec<usize> {
+pub(crate) fn systematic(probs: &[f64], offset: f64) -> Vec<usize> {
     let spacing = 1.0 / probs.len() as f64;
     let mut drawn = Vec::with_capacity(probs.len());
     let (mut chosen, mut reached) = (0, probs[0]);

@@ -43,6 +43,8 @@ pub(crate) struct Pass<R> {
     d_z: Grid<R>,
     parents: Vec<usize>,
     scored: Option<Divergence>,
+    /// z before the first step, where it comes from an earlier pass.
+    carried: Option<Grid<R>>,
 }
 
 impl<R: Real> Pass<R> {
@@ -60,6 +62,21 @@ impl<R: Real> Pass<R> {
             d_z: latent(),
             parents: Vec::new(),
             scored: None,
+            carried: None,
+        }
+    }
+
+    /// Lets the next pass go on where this one, of one step, ended.
+    pub(crate) fn carry(&mut self) {
+        self.carried = Some(self.z.clone());
+        self.guide.carry();
+    }
+
+    /// The first row that the transition network computes.
+    fn first_transition(&self, network: &Network, particles: &Packed) -> usize {
+        match (&network.first, &self.carried) {
+            (FirstState::Standard | FirstState::Learned { .. }, None) => particles.active(0),
+            _ => 0,
         }
     }
 
@@ -83,7 +100,7 @@ impl<R: Real> Pass<R> {
         network: &Network,
         theta: &[R],
         batch: &Batch<R>,
-        draws: Draws,
+        draws: Draws<'_>,
         kept: Option<&Grid<R>>,
         divergence: Divergence,
     ) {
@@ -96,9 +113,9 @@ impl<R: Real> Pass<R> {
         let all = 0..batch.particles.num_rows();
         if !by_step {
             self.gather_transition_inputs(network, theta, batch);
-            let first = network.first_transition(batch.particles.active(0));
+            let first = self.first_transition(network, &batch.particles);
             network.transition.forward(theta, first..all.end, &mut self.transition);
-            self.fill_first(network, theta, &batch.particles);
+            self.fill_first(network, theta, first);
         }
         network.emission.forward(theta, all.clone(), batch, &mut self.emission);
         self.score(all, divergence);
@@ -136,7 +153,7 @@ impl<R: Real> Pass<R> {
         network: &Network,
         theta: &[R],
         batch: &Batch<R>,
-        draws: Draws,
+        draws: Draws<'_>,
         kept: Option<&Grid<R>>,
     ) {
         self.resize(batch);
@@ -154,21 +171,25 @@ impl<R: Real> Pass<R> {
     fn draw_step(&mut self, network: &Network, theta: &[R], batch: &Batch<R>, t: usize, by_step: bool) {
         let rows = batch.particles.rows(t);
         if self.guide.past.width() > 0 {
-            if t == 0 {
-                network.guide.fill_start(theta, rows.clone(), &self.noise, &mut self.guide);
-            } else {
-                for row in rows.clone() {
-                    self.guide.past.row_mut(row).copy_from_slice(self.z.row(self.parents[row]));
+            match &self.carried {
+                Some(z) if t == 0 => self.guide.past.all_mut().copy_from_slice(z.all()),
+                None if t == 0 => {
+                    network.guide.fill_start(theta, rows.clone(), &self.noise, &mut self.guide)
+                }
+                _ => {
+                    for row in rows.clone() {
+                        self.guide.past.row_mut(row).copy_from_slice(self.z.row(self.parents[row]));
+                    }
                 }
             }
         }
         if by_step {
             self.gather_transition_rows(network, theta, batch, t);
-            match (&network.first, t) {
-                (FirstState::Standard | FirstState::Learned { .. }, 0) => {
-                    self.fill_first(network, theta, &batch.particles);
-                }
-                _ => network.transition.forward(theta, rows.clone(), &mut self.transition),
+            let first = self.first_transition(network, &batch.particles);
+            if t == 0 && first > 0 {
+                self.fill_first(network, theta, first);
+            } else {
+                network.transition.forward(theta, rows.clone(), &mut self.transition);
             }
         }
         network.guide.step(theta, batch, t, &self.transition, &mut self.guide);
@@ -194,30 +215,21 @@ impl<R: Real> Pass<R> {
         let latent_dim = self.z.width();
         for row in batch.particles.rows(t) {
             let input = &mut self.transition.input.row_mut(row)[..latent_dim];
-            match (&network.first, t) {
-                (FirstState::State(state), 0) => input.copy_from_slice(&theta[state.clone()]),
-                (_, 0) => input.fill(R::ZERO),
+            match (&self.carried, &network.first, t) {
+                (Some(z), _, 0) => input.copy_from_slice(z.row(row)),
+                (None, FirstState::State(state), 0) => input.copy_from_slice(&theta[state.clone()]),
+                (None, _, 0) => input.fill(R::ZERO),
                 _ => input.copy_from_slice(self.z.row(self.parents[row])),
             }
         }
     }
 
-    /// Moments of p(z_1), unless the transition gives them.
-    fn fill_first(&mut self, network: &Network, theta: &[R], particles: &Packed) {
-        for row in particles.rows(0) {
+    /// Moments of p(z_1) on the rows that the transition does not compute.
+    fn fill_first(&mut self, network: &Network, theta: &[R], rows: usize) {
+        for row in 0..rows {
             let (mean, variance) =
                 (self.transition.mean.row_mut(row), self.transition.variance.row_mut(row));
-            match &network.first {
-                FirstState::Standard => {
-                    mean.fill(R::ZERO);
-                    variance.fill(R::ONE);
-                }
-                FirstState::Learned { mean: at, raw } => {
-                    mean.copy_from_slice(&theta[at.clone()]);
-                    network.config.spread.variances(&theta[raw.clone()], variance);
-                }
-                FirstState::State(_) => return,
-            }
+            network.first_moments(theta, mean, variance);
         }
     }
 
@@ -262,7 +274,7 @@ impl<R: Real> Pass<R> {
         network.guide.clear_deltas(&mut self.guide);
         let by_step = network.guide.reads_transition();
         if !by_step {
-            let first = network.first_transition(particles.active(0));
+            let first = self.first_transition(network, particles);
             network.transition.backward(theta, first..particles.num_rows(), &mut self.transition);
             for t in (1..particles.num_steps()).rev() {
                 self.pass_transition_deltas(particles, t);
@@ -282,7 +294,7 @@ impl<R: Real> Pass<R> {
                 self.pass_guide_deltas(particles, t);
             }
         }
-        let first = network.first_transition(particles.active(0));
+        let first = self.first_transition(network, particles);
         network.transition.gradient(first..particles.num_rows(), &self.transition, gradient);
         self.first_gradient(network, theta, particles, gradient);
         network.guide.backward(theta, batch, &mut self.guide, gradient);
