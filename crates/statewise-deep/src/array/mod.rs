@@ -5,6 +5,7 @@ mod elementwise;
 mod grid;
 mod matrix;
 mod packed;
+mod panels;
 mod real;
 
 pub(crate) use dispatch::vectorised;
@@ -13,4 +14,5 @@ pub(crate) use elementwise::{add_rows, sum_rows};
 pub(crate) use grid::Grid;
 pub(crate) use matrix::{add_outer, multiply, multiply_transposed};
 pub(crate) use packed::Packed;
+pub(crate) use panels::Panels;
 pub use real::Real;

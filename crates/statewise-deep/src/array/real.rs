@@ -46,6 +46,8 @@ pub trait Real:
     fn sqrt(self) -> Self;
     /// |x|.
     fn abs(self) -> Self;
+    /// self · a + b with one rounding; slow unless compiled for a processor that has it.
+    fn multiply_add(self, a: Self, b: Self) -> Self;
     /// The larger of two.
     fn maximum(self, other: Self) -> Self;
 
@@ -144,6 +146,10 @@ impl Real for f64 {
         f64::abs(self)
     }
     #[inline(always)]
+    fn multiply_add(self, a: f64, b: f64) -> f64 {
+        self.mul_add(a, b)
+    }
+    #[inline(always)]
     fn maximum(self, other: f64) -> f64 {
         if self > other { self } else { other }
     }
@@ -224,6 +230,10 @@ impl Real for f32 {
     #[inline(always)]
     fn abs(self) -> f32 {
         f32::abs(self)
+    }
+    #[inline(always)]
+    fn multiply_add(self, a: f32, b: f32) -> f32 {
+        self.mul_add(a, b)
     }
     #[inline(always)]
     fn maximum(self, other: f32) -> f32 {

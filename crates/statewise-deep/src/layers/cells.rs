@@ -11,20 +11,18 @@ vectorised! {
 #[inline(always)]
 fn lstm_body<R: Real>(size: usize, gates: &mut [R], past: &[R], cell: &mut [R], hidden: &mut [R]) {
     let rows = gates.chunks_exact_mut(4 * size).zip(past.chunks_exact(size));
-    for ((gates, past), (cell, hidden)) in
-        rows.zip(cell.chunks_exact_mut(size).zip(hidden.chunks_exact_mut(size)))
-    {
-        let (input, rest) = gates.split_at_mut(size);
-        let (forget, rest) = rest.split_at_mut(size);
-        let (output, candidate) = rest.split_at_mut(size);
-        for j in 0..size {
-            input[j] = input[j].sigmoid();
-            forget[j] = forget[j].sigmoid();
-            output[j] = output[j].sigmoid();
-            candidate[j] = candidate[j].tanh();
-            cell[j] = forget[j] * past[j] + input[j] * candidate[j];
-            hidden[j] = output[j] * cell[j].tanh();
-        }
+    let states = cell.chunks_exact_mut(size).zip(hidden.chunks_exact_mut(size));
+    for ((gates, past), (cell, hidden)) in rows.zip(states) {
+        let (sigmoids, candidate) = gates.split_at_mut(3 * size);
+        sigmoid(sigmoids);
+        tanh(candidate);
+        let (input, rest) = sigmoids.split_at(size);
+        let (forget, output) = rest.split_at(size);
+        multiply(input, candidate, cell);
+        add_product(forget, past, cell);
+        hidden.copy_from_slice(cell);
+        tanh(hidden);
+        hidden.iter_mut().zip(output).for_each(|(h, o)| *h *= *o);
     }
 }
 
@@ -49,10 +47,12 @@ fn lstm_back_body<R: Real>(
         let d_gates = &mut d_gates[gate_at..gate_at + 4 * size];
         let (input, rest) = gates.split_at(size);
         let (forget, rest) = rest.split_at(size);
-        let (output, candidate) = rest.split_at(size);
+        let (output, rest) = rest.split_at(size);
+        let candidate = &rest[..size];
         let (d_input, rest) = d_gates.split_at_mut(size);
         let (d_forget, rest) = rest.split_at_mut(size);
-        let (d_output, d_candidate) = rest.split_at_mut(size);
+        let (d_output, rest) = rest.split_at_mut(size);
+        let d_candidate = &mut rest[..size];
         let (past, cell) = (&past[at..at + size], &cell[at..at + size]);
         let (d_hidden, d_cell) = (&d_hidden[at..at + size], &mut d_cell[at..at + size]);
         for j in 0..size {
@@ -77,15 +77,14 @@ fn gru_body<R: Real>(size: usize, gates: &mut [R], recurrent: &[R], past: &[R], 
     let rows = gates.chunks_exact_mut(3 * size).zip(recurrent.chunks_exact(3 * size));
     for ((gates, y), (past, hidden)) in rows.zip(past.chunks_exact(size).zip(hidden.chunks_exact_mut(size)))
     {
-        let (reset, rest) = gates.split_at_mut(size);
-        let (update, candidate) = rest.split_at_mut(size);
-        let (y_reset, rest) = y.split_at(size);
-        let (y_update, y_candidate) = rest.split_at(size);
-        for j in 0..size {
-            reset[j] = (reset[j] + y_reset[j]).sigmoid();
-            update[j] = (update[j] + y_update[j]).sigmoid();
-            candidate[j] = (candidate[j] + reset[j] * y_candidate[j]).tanh();
-            hidden[j] = candidate[j] + update[j] * (past[j] - candidate[j]);
+        let (sigmoids, candidate) = gates.split_at_mut(2 * size);
+        sigmoids.iter_mut().zip(y).for_each(|(x, y)| *x += *y);
+        sigmoid(sigmoids);
+        let (reset, update) = sigmoids.split_at(size);
+        add_product(reset, &y[2 * size..], candidate);
+        tanh(candidate);
+        for ((h, p), (n, u)) in hidden.iter_mut().zip(past).zip(candidate.iter().zip(update)) {
+            *h = *n + *u * (*p - *n);
         }
     }
 }
@@ -110,12 +109,15 @@ fn gru_back_body<R: Real>(
     for row in 0..rows {
         let (at, gate_at) = (row * size, row * 3 * size);
         let (reset, rest) = gates[gate_at..gate_at + 3 * size].split_at(size);
-        let (update, candidate) = rest.split_at(size);
+        let (update, rest) = rest.split_at(size);
+        let candidate = &rest[..size];
         let y_candidate = &recurrent[gate_at + 2 * size..gate_at + 3 * size];
         let (d_reset, rest) = d_gates[gate_at..gate_at + 3 * size].split_at_mut(size);
-        let (d_update, d_candidate) = rest.split_at_mut(size);
+        let (d_update, rest) = rest.split_at_mut(size);
+        let d_candidate = &mut rest[..size];
         let (dy_reset, rest) = d_recurrent[gate_at..gate_at + 3 * size].split_at_mut(size);
-        let (dy_update, dy_candidate) = rest.split_at_mut(size);
+        let (dy_update, rest) = rest.split_at_mut(size);
+        let dy_candidate = &mut rest[..size];
         let (past, d_hidden) = (&past[at..at + size], &d_hidden[at..at + size]);
         let d_past = &mut d_past[at..at + size];
         for j in 0..size {
@@ -131,4 +133,29 @@ fn gru_back_body<R: Real>(
             d_past[j] = d_hidden[j] * update[j];
         }
     }
+}
+
+// PERF: one short loop a function, few arrays each; one loop over all of a cell's arrays has more
+// pointers than the compiler checks for overlap, and then does not run in lanes.
+
+#[inline(always)]
+fn sigmoid<R: Real>(values: &mut [R]) {
+    values.iter_mut().for_each(|x| *x = x.sigmoid());
+}
+
+#[inline(always)]
+fn tanh<R: Real>(values: &mut [R]) {
+    values.iter_mut().for_each(|x| *x = x.tanh());
+}
+
+/// z = x y.
+#[inline(always)]
+fn multiply<R: Real>(x: &[R], y: &[R], z: &mut [R]) {
+    z.iter_mut().zip(x.iter().zip(y)).for_each(|(z, (x, y))| *z = *x * *y);
+}
+
+/// z += x y.
+#[inline(always)]
+fn add_product<R: Real>(x: &[R], y: &[R], z: &mut [R]) {
+    z.iter_mut().zip(x.iter().zip(y)).for_each(|(z, (x, y))| *z += *x * *y);
 }

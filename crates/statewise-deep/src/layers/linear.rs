@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::array::{Real, add_outer, add_rows, multiply, multiply_transposed, sum_rows};
+use crate::array::{Panels, Real, add_outer, add_rows, multiply, multiply_transposed, sum_rows};
 use crate::parameters::{Builder, Start};
 
 /// A linear layer from `inputs` to `outputs` units, with or without a bias.
@@ -58,6 +58,26 @@ impl Linear {
     /// y += x W, the bias left out.
     pub(crate) fn add<R: Real>(&self, theta: &[R], x: &[R], y: &mut [R]) {
         multiply(x, &theta[self.weight.clone()], self.inputs, self.outputs, y, true);
+    }
+
+    /// Lays out W for products with the few rows of a time step.
+    pub(crate) fn fill_panels<R: Real>(&self, theta: &[R], panels: &mut Panels<R>) {
+        panels.fill(&theta[self.weight.clone()], self.inputs, self.outputs);
+    }
+
+    /// Lays out Wᵀ for the backward passes of time steps.
+    pub(crate) fn fill_transposed_panels<R: Real>(&self, theta: &[R], panels: &mut Panels<R>) {
+        panels.fill_transposed(&theta[self.weight.clone()], self.outputs, self.inputs);
+    }
+
+    /// y = b: where a product is then added.
+    pub(crate) fn fill_bias<R: Real>(&self, theta: &[R], y: &mut [R]) {
+        match &self.bias {
+            Some(bias) => {
+                y.chunks_exact_mut(self.outputs).for_each(|row| row.copy_from_slice(&theta[bias.clone()]))
+            }
+            None => y.fill(R::ZERO),
+        }
     }
 
     /// dx += dy Wᵀ.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Linear;
 use super::cells::{gru, gru_back, lstm, lstm_back};
-use crate::array::{Grid, Nonlinearity, Packed, Real, multiply_transposed, sum_rows};
+use crate::array::{Grid, Nonlinearity, Packed, Panels, Real, multiply_transposed, sum_rows};
 use crate::parameters::{Builder, Start};
 
 /// The cell of a recurrent layer.
@@ -107,6 +107,9 @@ pub(crate) struct RecurrentTape<R> {
     d_past: Grid<R>,
     d_cell: Grid<R>,
     d_hidden: Grid<R>,
+    /// The recurrent weight and its transpose, laid out for the steps of this pass.
+    weight: Panels<R>,
+    transposed: Panels<R>,
     /// h and c before the first step, where they come from an earlier pass.
     carried: Option<[Grid<R>; 2]>,
 }
@@ -183,6 +186,8 @@ impl Recurrent {
             cell: memory,
             d_hidden: hidden.clone(),
             hidden,
+            weight: Panels::default(),
+            transposed: Panels::default(),
             carried: None,
         }
     }
@@ -195,6 +200,7 @@ impl Recurrent {
         tape: &mut RecurrentTape<R>,
     ) {
         self.input.forward(theta, input.all(), tape.gates.all_mut());
+        self.recurrent.fill_panels(theta, &mut tape.weight);
         for k in 0..packed.num_steps() {
             let t = self.direction.step(k, packed.num_steps());
             self.fill_past(theta, packed, t, tape);
@@ -233,15 +239,16 @@ impl Recurrent {
         match self.cell {
             Cell::Gru => {
                 let recurrent = tape.recurrent.rows_mut(rows);
-                self.recurrent.forward(theta, past, recurrent);
+                self.recurrent.fill_bias(theta, recurrent);
+                tape.weight.add(past, recurrent);
                 gru(self.size, gates, recurrent, past, hidden);
             }
             Cell::Lstm => {
-                self.recurrent.add(theta, past, gates);
+                tape.weight.add(past, gates);
                 lstm(self.size, gates, tape.past_cell.rows(rows.clone()), tape.cell.rows_mut(rows), hidden);
             }
             Cell::Tanh | Cell::Relu | Cell::Linear => {
-                self.recurrent.add(theta, past, gates);
+                tape.weight.add(past, gates);
                 hidden.copy_from_slice(gates);
                 self.cell.nonlinearity().apply(hidden);
             }
@@ -258,6 +265,7 @@ impl Recurrent {
         gradient: &mut [R],
     ) {
         tape.d_cell.all_mut().fill(R::ZERO);
+        self.recurrent.fill_transposed_panels(theta, &mut tape.transposed);
         for k in (0..packed.num_steps()).rev() {
             let t = self.direction.step(k, packed.num_steps());
             self.step_back(packed.rows(t), tape);
@@ -303,7 +311,7 @@ impl Recurrent {
         let to = self.direction.past(packed, t);
         let (going, starting) = (rows.start..rows.start + to.len(), rows.start + to.len()..rows.end);
         let deltas = if self.cell == Cell::Gru { &tape.d_recurrent } else { &tape.d_gates };
-        self.recurrent.backward(theta, deltas.rows(going.clone()), tape.d_hidden.rows_mut(to.clone()));
+        tape.transposed.add(deltas.rows(going.clone()), tape.d_hidden.rows_mut(to.clone()));
         if self.cell == Cell::Gru {
             let past = tape.d_past.rows(going.clone()).iter();
             tape.d_hidden.rows_mut(to.clone()).iter_mut().zip(past).for_each(|(d, p)| *d += *p);

@@ -13,7 +13,7 @@ use std::ops::Range;
 use super::batch::Batch;
 use super::config::{Combiner, CombinerWeights, DmmConfig, Evidence, GuideStart};
 use super::transition::TransitionTape;
-use crate::array::{Grid, Nonlinearity, Real, sum_rows, vectorised};
+use crate::array::{Grid, Nonlinearity, Panels, Real, sum_rows, vectorised};
 use crate::layers::{Direction, Linear, Mlp, MlpTape, Recurrent, RecurrentStart, RecurrentTape, Spread};
 use crate::parameters::{Builder, Start};
 
@@ -82,6 +82,16 @@ pub(crate) struct GuideTape<R> {
     d_out: Grid<R>,
     raw: Grid<R>,
     d_raw: Grid<R>,
+    panels: AveragePanels<R>,
+}
+
+/// The weights of the average laid out for time steps, and their transposes.
+#[derive(Clone, Debug, Default)]
+struct AveragePanels<R> {
+    state: Panels<R>,
+    head: Panels<R>,
+    state_back: Panels<R>,
+    head_back: Panels<R>,
 }
 
 #[derive(Clone, Debug)]
@@ -197,6 +207,7 @@ impl Guide {
             d_out: averaged(2 * self.latent_dim),
             raw: averaged(self.latent_dim),
             d_raw: averaged(self.latent_dim),
+            panels: AveragePanels::default(),
         }
     }
 
@@ -235,7 +246,9 @@ impl Guide {
             }
         }
         match &self.rule {
-            Rule::Average { .. } => {
+            Rule::Average { state, head, .. } => {
+                state.fill_panels(theta, &mut tape.panels.state);
+                head.fill_panels(theta, &mut tape.panels.head);
                 tape.summary.all_mut().fill(R::ZERO);
                 for (reader, reader_tape) in self.readers.iter().zip(&tape.readers) {
                     let weight = R::from_f64(reader.weight);
@@ -285,14 +298,17 @@ impl Guide {
         match &self.rule {
             Rule::Average { state, nonlinearity, weight, head, .. } => {
                 let values = tape.state.rows_mut(rows.clone());
-                state.forward(theta, tape.past.rows(rows.clone()), values);
+                state.fill_bias(theta, values);
+                tape.panels.state.add(tape.past.rows(rows.clone()), values);
                 nonlinearity.apply(values);
                 let combined = tape.combined.rows_mut(rows.clone());
                 let weight = R::from_f64(*weight);
                 combined.iter_mut().zip(&*values).for_each(|(c, s)| *c = weight * *s);
                 let summary = tape.summary.rows(batch.packed.rows(t));
                 add_to_copies(batch.particles.copies(), self.size, summary, combined);
-                head.forward(theta, combined, tape.out.rows_mut(rows.clone()));
+                let out = tape.out.rows_mut(rows.clone());
+                head.fill_bias(theta, out);
+                tape.panels.head.add(combined, out);
                 split(&tape.out, rows.clone(), &mut tape.mean, &mut tape.raw);
                 self.spread.variances(tape.raw.rows(rows.clone()), tape.variance.rows_mut(rows));
             }
@@ -318,7 +334,6 @@ impl Guide {
     /// the transition's deltas where q reads it.
     pub(crate) fn step_back<R: Real>(
         &self,
-        theta: &[R],
         batch: &Batch<R>,
         t: usize,
         transition: &mut TransitionTape<R>,
@@ -326,7 +341,7 @@ impl Guide {
     ) {
         let rows = batch.particles.rows(t);
         match &self.rule {
-            Rule::Average { state, nonlinearity, weight, head, .. } => {
+            Rule::Average { nonlinearity, weight, .. } => {
                 let d_raw = tape.d_raw.rows_mut(rows.clone());
                 self.spread.pull_back(
                     tape.raw.rows(rows.clone()),
@@ -336,7 +351,7 @@ impl Guide {
                 unsplit(&tape.d_mean, &tape.d_raw, rows.clone(), &mut tape.d_out);
                 let d_combined = tape.d_combined.rows_mut(rows.clone());
                 d_combined.fill(R::ZERO);
-                head.backward(theta, tape.d_out.rows(rows.clone()), d_combined);
+                tape.panels.head_back.add(tape.d_out.rows(rows.clone()), d_combined);
                 let d_summary = tape.d_summary.rows_mut(batch.packed.rows(t));
                 sum_copies(batch.particles.copies(), self.size, d_combined, d_summary);
                 let d_state = tape.d_state.rows_mut(rows.clone());
@@ -345,7 +360,7 @@ impl Guide {
                 nonlinearity.pull_back(tape.state.rows(rows.clone()), d_state);
                 let d_past = tape.d_past.rows_mut(rows);
                 d_past.fill(R::ZERO);
-                state.backward(theta, d_state, d_past);
+                tape.panels.state_back.add(d_state, d_past);
             }
             Rule::Evidence { with_prior, .. } => {
                 self.evidence_back(batch, t, *with_prior, transition, tape);
@@ -385,8 +400,12 @@ impl Guide {
         }
     }
 
-    /// Clears what [`Guide::step_back`] adds to.
-    pub(crate) fn clear_deltas<R: Real>(&self, tape: &mut GuideTape<R>) {
+    /// Before the first [`Guide::step_back`]: clears what it adds to, lays out weights.
+    pub(crate) fn start_back<R: Real>(&self, theta: &[R], tape: &mut GuideTape<R>) {
+        if let Rule::Average { state, head, .. } = &self.rule {
+            state.fill_transposed_panels(theta, &mut tape.panels.state_back);
+            head.fill_transposed_panels(theta, &mut tape.panels.head_back);
+        }
         tape.d_summary.all_mut().fill(R::ZERO);
         for head in &mut tape.heads {
             head.d_mean.all_mut().fill(R::ZERO);

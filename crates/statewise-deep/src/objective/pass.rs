@@ -271,7 +271,7 @@ impl<R: Real> Pass<R> {
             self.d_z.row_mut(row).copy_from_slice(&self.emission.d_input.row(row)[..latent_dim]);
         }
         self.score_back(all, &weights.divergence);
-        network.guide.clear_deltas(&mut self.guide);
+        network.guide.start_back(theta, &mut self.guide);
         let by_step = network.guide.reads_transition();
         if !by_step {
             let first = self.first_transition(network, particles);
@@ -282,7 +282,7 @@ impl<R: Real> Pass<R> {
         }
         for t in (0..particles.num_steps()).rev() {
             self.draw_back(particles, t);
-            network.guide.step_back(theta, batch, t, &mut self.transition, &mut self.guide);
+            network.guide.step_back(batch, t, &mut self.transition, &mut self.guide);
             let is_network = t > 0 || matches!(network.first, FirstState::State(_));
             if by_step && is_network {
                 network.transition.backward(theta, particles.rows(t), &mut self.transition);
