@@ -21,5 +21,5 @@ pub use array::{Nonlinearity, Real};
 pub use deep_markov_model::DeepMarkovModel;
 pub use evaluate::{Estimator, Evaluation};
 pub use file::Provenance;
-pub use layers::{Cell, Spread};
+pub use layers::{Cell, Function, Operation, Spread};
 pub use parameters::{InitScheme, Tensor};

@@ -40,7 +40,9 @@ pub enum InitScheme {
 
 /// What a tensor starts from.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Start {
+pub(crate) enum Start<'a> {
+    /// These values.
+    Values(&'a [f64]),
     /// By the scheme, with this many inputs.
     Scheme { inputs: usize },
     /// One value everywhere.
@@ -69,7 +71,7 @@ impl Builder {
     }
 
     /// Adds a tensor and answers its place.
-    pub(crate) fn tensor(&mut self, name: String, shape: &[usize], start: Start) -> Range<usize> {
+    pub(crate) fn tensor(&mut self, name: String, shape: &[usize], start: Start<'_>) -> Range<usize> {
         let len: usize = shape.iter().product();
         let range = self.values.len()..self.values.len() + len;
         let values = self.draw(shape, start);
@@ -83,9 +85,10 @@ impl Builder {
         (self.tensors, self.values)
     }
 
-    fn draw(&mut self, shape: &[usize], start: Start) -> Vec<f64> {
+    fn draw(&mut self, shape: &[usize], start: Start<'_>) -> Vec<f64> {
         let len = shape.iter().product();
         match start {
+            Start::Values(values) => values.to_vec(),
             Start::Constant(value) => vec![value; len],
             Start::Identity => {
                 let columns = shape[1];

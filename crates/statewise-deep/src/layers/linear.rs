@@ -30,8 +30,8 @@ impl Linear {
         name: &str,
         inputs: usize,
         outputs: usize,
-        weight: Start,
-        bias: Option<Start>,
+        weight: Start<'_>,
+        bias: Option<Start<'_>>,
     ) -> Self {
         let weight = builder.tensor(format!("{name}.weight"), &[inputs, outputs], weight);
         let bias = bias.map(|start| builder.tensor(format!("{name}.bias"), &[outputs], start));

@@ -6,11 +6,14 @@
 //! passes add to the deltas of their inputs; whoever owns the deltas clears them first.
 
 mod cells;
+mod function;
 mod linear;
 mod mlp;
 mod recurrent;
 mod spread;
 
+pub use function::{Function, Operation};
+pub(crate) use function::{FunctionLayer, FunctionTape};
 pub(crate) use linear::Linear;
 pub(crate) use mlp::{Mlp, MlpTape};
 pub use recurrent::Cell;

@@ -1,5 +1,6 @@
 //! The training loop.
 
+use std::ops::Range;
 use std::time::Instant;
 
 use statewise::data::Dataset;
@@ -13,6 +14,7 @@ use super::options::{FitOptions, GradientScale, Objective};
 use super::state::TrainingState;
 use crate::array::Real;
 use crate::deep_markov_model::DeepMarkovModel;
+use crate::parameters::Tensor;
 
 /// Training of a model by stochastic gradients of a bound.
 #[derive(Clone, Debug)]
@@ -28,6 +30,7 @@ struct Run<'a, R> {
     valid: Option<&'a Dataset<'a>>,
     workers: Vec<Worker<R>>,
     gradient: Vec<f64>,
+    frozen: Vec<Range<usize>>,
     started: Instant,
     steps_done: usize,
 }
@@ -73,7 +76,9 @@ impl Fit {
             Some(state) => state,
             None => TrainingState::new(first(), &options.optimizer, options.average > 0.0),
         };
+        let frozen = frozen_ranges(model.tensors(), &options.frozen)?;
         let mut run = Run {
+            frozen,
             options,
             model,
             train,
@@ -97,6 +102,22 @@ impl Fit {
             stop,
         })
     }
+}
+
+/// The places of the tensors that stay as they are.
+fn frozen_ranges(tensors: &[Tensor], prefixes: &[String]) -> Result<Vec<Range<usize>>> {
+    if let Some(prefix) =
+        prefixes.iter().find(|p| !tensors.iter().any(|tensor| tensor.name.starts_with(*p)))
+    {
+        let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+        return Err(Error::argument(
+            "frozen",
+            format!("{prefix:?}"),
+            format!("the start of one of {names:?}"),
+        ));
+    }
+    let is_frozen = |tensor: &&Tensor| prefixes.iter().any(|prefix| tensor.name.starts_with(prefix));
+    Ok(tensors.iter().filter(is_frozen).map(|tensor| tensor.range.clone()).collect())
 }
 
 /// Whether the last weights are finite.
@@ -225,6 +246,9 @@ impl<R: Real> Run<'_, R> {
         if options.l2 > 0.0 {
             gradient.iter_mut().zip(&state.theta).for_each(|(g, x)| *g += 2.0 * options.l2 * x);
         }
+        for range in &self.frozen {
+            gradient[range.clone()].fill(0.0);
+        }
         let divisor = match options.gradient_scale {
             GradientScale::Sum => 1.0,
             GradientScale::Sequences => terms.sequences as f64,
@@ -238,7 +262,13 @@ impl<R: Real> Run<'_, R> {
         if let Some(limit) = options.clip_value {
             gradient.iter_mut().for_each(|g| *g = g.clamp(-limit, limit));
         }
+        let kept: Vec<Vec<f64>> =
+            self.frozen.iter().map(|range| state.theta[range.clone()].to_vec()).collect();
         options.optimizer.step(&mut state.optimizer, &mut state.theta, gradient);
+        for (range, kept) in self.frozen.iter().zip(kept) {
+            // A rule may move weights that have no gradient: decay does.
+            state.theta[range.clone()].copy_from_slice(&kept);
+        }
         if options.average > 0.0 {
             state.take_average(options.average);
         }

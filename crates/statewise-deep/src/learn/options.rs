@@ -81,6 +81,8 @@ pub struct FitOptions {
     pub gradient_scale: GradientScale,
     /// λ of λ Σ θ² in the summed loss.
     pub l2: f64,
+    /// Tensors whose names start with one of these stay as they are.
+    pub frozen: Vec<String>,
     /// Decay of a running average of the weights, which is then what is evaluated and kept; 0 for none.
     pub average: f64,
     /// Epochs between evaluations on the validation data.
@@ -176,6 +178,7 @@ impl FitOptions {
             clip_value: None,
             gradient_scale: GradientScale::Steps,
             l2: 0.0,
+            frozen: Vec::new(),
             average: 0.995,
             evaluate_every: 10,
             evaluate_samples: 10,

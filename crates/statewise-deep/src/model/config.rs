@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use statewise::{Error, Result};
 
 use crate::array::Nonlinearity;
-use crate::layers::{Cell, Spread};
+use crate::layers::{Cell, Function, Spread};
 use crate::parameters::InitScheme;
 
 /// p(x_t | z_t).
@@ -37,6 +37,8 @@ pub enum TransitionKind {
     Mlp,
     /// A linear mean; the variance a softplus of a linear function of z.
     Linear,
+    /// The mean a formula with learnable parameters (`transition_function`), variances constant.
+    Function,
     /// A linear mean and constant variances: with a linear Gaussian emission, a Kalman filter's model.
     LinearGaussian,
 }
@@ -134,6 +136,8 @@ pub struct DmmConfig {
     pub transition_width: usize,
     /// Hidden layers of an MLP transition or of the stacks of `gated_dmm`.
     pub transition_layers: usize,
+    /// The formula of a transition of kind `function`.
+    pub transition_function: Option<Function>,
     /// Whether the transition into z_t sees x_{t−1}.
     pub transition_previous: bool,
     /// p(z_1).
@@ -212,6 +216,26 @@ impl DmmConfig {
                 "at least 2 for categorical emissions",
             ));
         }
+        match (&self.transition_function, self.transition) {
+            (Some(function), TransitionKind::Function) => {
+                function.check(self.transition_inputs(), self.latent_dim)?;
+            }
+            (None, TransitionKind::Function) => {
+                return Err(Error::argument(
+                    "transition_function",
+                    "none",
+                    "the formula of the transition",
+                ));
+            }
+            (Some(_), _) => {
+                return Err(Error::argument(
+                    "transition_function",
+                    "a formula",
+                    "transition = function with it",
+                ));
+            }
+            (None, _) => {}
+        }
         if self.iaf_layers > 0 && self.iaf_width < self.latent_dim {
             return Err(Error::argument(
                 "iaf_width",
@@ -220,6 +244,12 @@ impl DmmConfig {
             ));
         }
         Ok(())
+    }
+
+    /// Values that the transition reads: \[z_{t−1}, context\].
+    pub(crate) fn transition_inputs(&self) -> usize {
+        let previous = if self.transition_previous { self.features() } else { 0 };
+        self.latent_dim + previous + self.input_dim
     }
 
     /// Values of an observation as networks read it: one-hot for labels, else one a feature.

@@ -55,6 +55,7 @@ impl DmmConfig {
             transition: TransitionKind::Gated,
             transition_width: 200,
             transition_layers: 2,
+            transition_function: None,
             transition_previous: false,
             initial: Initial::Learned,
             evidence: Evidence::Right,

@@ -6,6 +6,7 @@
 //! * gated of clinicalml/dmm: a, a′ two stacks; h = W a + b, g = σ(W a′), μ = g h + (1 − g) z W_z,
 //!   σ² = sp(W a + b).
 //! * linear Gaussian: μ = W z + b, σ² constant.
+//! * function: μ a formula with learnable parameters, σ² constant.
 //!
 //! "z" stands for \[z_{t−1}, context\], the context being x_{t−1} and u_t where the options ask for it.
 //!
@@ -17,7 +18,7 @@ use std::ops::Range;
 
 use super::config::{DmmConfig, TransitionKind};
 use crate::array::{Grid, Nonlinearity, Real, vectorised};
-use crate::layers::{Linear, Mlp, MlpTape, Spread};
+use crate::layers::{FunctionLayer, FunctionTape, Linear, Mlp, MlpTape, Spread};
 use crate::parameters::{Builder, Start};
 
 /// The transition network.
@@ -28,9 +29,18 @@ pub(crate) struct Transition {
     spread: Spread,
     /// The proposal's stack, whose output `raw` (and, but for the gated form, `proposal`) reads.
     trunk: Mlp,
-    proposal: Linear,
+    proposal: Proposal,
     gate: Option<Gate>,
     raw: RawSpread,
+}
+
+/// Where the proposal (the mean itself, but for the gated forms) comes from.
+#[derive(Clone, Debug)]
+enum Proposal {
+    /// A linear function of the trunk.
+    Trunk(Linear),
+    /// A formula of the input.
+    Function(FunctionLayer),
 }
 
 /// The gate between the proposal and a linear function of z.
@@ -68,6 +78,7 @@ pub(crate) struct TransitionTape<R> {
     /// ∂/∂\[z_{t−1}, context\], answered by the backward pass.
     pub(crate) d_input: Grid<R>,
     trunk: MlpTape<R>,
+    function: Option<FunctionTape<R>>,
     proposal: Grid<R>,
     d_proposal: Grid<R>,
     gate_trunk: Option<MlpTape<R>>,
@@ -83,11 +94,9 @@ pub(crate) struct TransitionTape<R> {
 
 impl Transition {
     pub(crate) fn new(builder: &mut Builder, config: &DmmConfig) -> Self {
-        let latent_dim = config.latent_dim;
-        let context = config.input_dim + if config.transition_previous { config.features() } else { 0 };
-        let inputs = latent_dim + context;
+        let (latent_dim, inputs) = (config.latent_dim, config.transition_inputs());
         let depth = match config.transition {
-            TransitionKind::Linear | TransitionKind::LinearGaussian => 0,
+            TransitionKind::Linear | TransitionKind::LinearGaussian | TransitionKind::Function => 0,
             TransitionKind::Gated => 1,
             TransitionKind::Mlp | TransitionKind::GatedDmm => config.transition_layers,
         };
@@ -96,7 +105,14 @@ impl Transition {
             Mlp::new(builder, name, inputs, width, depth, config.nonlinearity)
         };
         let trunk = stack(builder, "transition.trunk");
-        let proposal = Linear::new(builder, "transition.mean", trunk.outputs(), latent_dim);
+        let proposal = match &config.transition_function {
+            Some(function) => {
+                let (name, start) = ("transition.parameters".into(), Start::Values(&function.parameters));
+                let theta = builder.tensor(name, &[function.parameters.len()], start);
+                Proposal::Function(FunctionLayer::new(function.clone(), theta))
+            }
+            None => Proposal::Trunk(Linear::new(builder, "transition.mean", trunk.outputs(), latent_dim)),
+        };
         let scheme = Start::Scheme { inputs };
         let gate = match config.transition {
             TransitionKind::Gated | TransitionKind::GatedDmm => {
@@ -118,7 +134,7 @@ impl Transition {
             TransitionKind::Gated => {
                 RawSpread::Proposal(Linear::new(builder, "transition.spread", latent_dim, latent_dim))
             }
-            TransitionKind::LinearGaussian => {
+            TransitionKind::LinearGaussian | TransitionKind::Function => {
                 let start = Start::Constant(config.spread.raw(1.0));
                 RawSpread::Constant(builder.tensor("transition.spread".into(), &[latent_dim], start))
             }
@@ -140,6 +156,10 @@ impl Transition {
             d_variance: latent(),
             d_input: Grid::new(self.inputs),
             trunk: self.trunk.tape(),
+            function: match &self.proposal {
+                Proposal::Function(function) => Some(function.tape()),
+                Proposal::Trunk(_) => None,
+            },
             proposal: gated(),
             d_proposal: latent(),
             gate_trunk: self.gate.as_ref().map(|gate| gate.trunk.tape()),
@@ -158,10 +178,17 @@ impl Transition {
     pub(crate) fn forward<R: Real>(&self, theta: &[R], rows: Range<usize>, tape: &mut TransitionTape<R>) {
         self.trunk.forward(theta, rows.clone(), &tape.input, &mut tape.trunk);
         let trunk = tape.trunk.output(&tape.input).rows(rows.clone());
+        let proposal = if self.gate.is_some() { &mut tape.proposal } else { &mut tape.mean };
+        match (&self.proposal, &mut tape.function) {
+            (Proposal::Function(function), Some(values)) => {
+                function.forward(theta, rows.clone(), &tape.input, values, proposal);
+            }
+            (Proposal::Trunk(layer), _) => layer.forward(theta, trunk, proposal.rows_mut(rows.clone())),
+            (Proposal::Function(_), None) => unreachable!("a function has its tape"),
+        }
         match (&self.gate, &mut tape.gate_trunk) {
             (Some(gate), Some(gate_tape)) => {
-                let proposal = tape.proposal.rows_mut(rows.clone());
-                self.proposal.forward(theta, trunk, proposal);
+                let proposal = tape.proposal.rows(rows.clone());
                 gate.trunk.forward(theta, rows.clone(), &tape.input, gate_tape);
                 let g = tape.gate.rows_mut(rows.clone());
                 gate.gate.forward(theta, gate_tape.output(&tape.input).rows(rows.clone()), g);
@@ -169,7 +196,7 @@ impl Transition {
                 gate.linear.forward(theta, tape.input.rows(rows.clone()), linear);
                 mix(g, proposal, linear, tape.mean.rows_mut(rows.clone()));
             }
-            _ => self.proposal.forward(theta, trunk, tape.mean.rows_mut(rows.clone())),
+            _ => {}
         }
         let raw = tape.raw.rows_mut(rows.clone());
         match &self.raw {
@@ -188,8 +215,14 @@ impl Transition {
         self.spread.variances(tape.raw.rows(rows.clone()), tape.variance.rows_mut(rows));
     }
 
-    /// Pulls `d_mean` and `d_variance` of the rows back to `d_input`.
-    pub(crate) fn backward<R: Real>(&self, theta: &[R], rows: Range<usize>, tape: &mut TransitionTape<R>) {
+    /// Pulls `d_mean` and `d_variance` of the rows back to `d_input`; adds the gradient of a formula's θ.
+    pub(crate) fn backward<R: Real>(
+        &self,
+        theta: &[R],
+        rows: Range<usize>,
+        tape: &mut TransitionTape<R>,
+        gradient: &mut [R],
+    ) {
         tape.d_input.rows_mut(rows.clone()).fill(R::ZERO);
         tape.trunk.clear_deltas(rows.clone());
         let d_raw = tape.d_raw.rows_mut(rows.clone());
@@ -214,8 +247,16 @@ impl Transition {
             }
             RawSpread::Constant(_) => {}
         }
-        let into = tape.trunk.output_deltas(&mut tape.d_input).rows_mut(rows.clone());
-        self.proposal.backward(theta, tape.d_proposal.rows(rows.clone()), into);
+        match (&self.proposal, &tape.function) {
+            (Proposal::Function(function), Some(values)) => {
+                function.backward(rows.clone(), values, &tape.d_proposal, &mut tape.d_input, gradient);
+            }
+            (Proposal::Trunk(layer), _) => {
+                let into = tape.trunk.output_deltas(&mut tape.d_input).rows_mut(rows.clone());
+                layer.backward(theta, tape.d_proposal.rows(rows.clone()), into);
+            }
+            (Proposal::Function(_), None) => unreachable!("a function has its tape"),
+        }
         self.trunk.backward(theta, rows, &mut tape.trunk, &mut tape.d_input);
     }
 
@@ -249,7 +290,9 @@ impl Transition {
     ) {
         let trunk = tape.trunk.output(&tape.input).rows(rows.clone());
         self.trunk.gradient(rows.clone(), &tape.input, &tape.trunk, gradient);
-        self.proposal.gradient(trunk, tape.d_proposal.rows(rows.clone()), gradient);
+        if let Proposal::Trunk(layer) = &self.proposal {
+            layer.gradient(trunk, tape.d_proposal.rows(rows.clone()), gradient);
+        }
         if let (Some(gate), Some(gate_tape)) = (&self.gate, &tape.gate_trunk) {
             gate.trunk.gradient(rows.clone(), &tape.input, gate_tape, gradient);
             let hidden = gate_tape.output(&tape.input).rows(rows.clone());
@@ -280,6 +323,9 @@ impl<R: Real> TransitionTape<R> {
             grid.resize(rows);
         }
         self.trunk.resize(rows);
+        if let Some(tape) = &mut self.function {
+            tape.values.resize(rows);
+        }
         if let Some(tape) = &mut self.gate_trunk {
             tape.resize(rows);
         }

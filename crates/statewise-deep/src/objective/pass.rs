@@ -275,7 +275,7 @@ impl<R: Real> Pass<R> {
         let by_step = network.guide.reads_transition();
         if !by_step {
             let first = self.first_transition(network, particles);
-            network.transition.backward(theta, first..particles.num_rows(), &mut self.transition);
+            network.transition.backward(theta, first..particles.num_rows(), &mut self.transition, gradient);
             for t in (1..particles.num_steps()).rev() {
                 self.pass_transition_deltas(particles, t);
             }
@@ -285,7 +285,7 @@ impl<R: Real> Pass<R> {
             network.guide.step_back(batch, t, &mut self.transition, &mut self.guide);
             let is_network = t > 0 || matches!(network.first, FirstState::State(_));
             if by_step && is_network {
-                network.transition.backward(theta, particles.rows(t), &mut self.transition);
+                network.transition.backward(theta, particles.rows(t), &mut self.transition, gradient);
             }
             if t > 0 {
                 if by_step {
