@@ -53,7 +53,8 @@ fn a_formula_has_its_gradient_in_states_and_parameters() {
         let data = Dataset::ragged(vec![0.3, -0.2, 0.5, 0.9, -0.4, 0.1, 0.7, 0.2], &[3, 1], 2).unwrap();
         let mut model = DeepMarkovModel::<f64>::new(&config, Seed(2)).unwrap();
         let loss = |model: &DeepMarkovModel<f64>| {
-            let (terms, gradient) = model.objective_gradient(&data, Objective::Elbo, 2, 1.0, Seed(4)).unwrap();
+            let (terms, gradient) =
+                model.objective_gradient(&data, Objective::Elbo, 2, 1.0, Seed(4)).unwrap();
             (-terms.bound, gradient)
         };
         let (_, gradient) = loss(&model);
