@@ -5,6 +5,7 @@
 
 mod array_choice;
 mod array_file;
+mod known_model;
 mod legacy_random;
 mod midi_notes;
 mod midi_read;
