@@ -13,7 +13,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use statewise::output::FORMAT;
-use statewise::{Error, Result, Seed};
+use statewise::{Error, Result};
 
 use crate::array::Real;
 use crate::deep_markov_model::DeepMarkovModel;
@@ -60,7 +60,7 @@ impl<R: Real> DeepMarkovModel<R> {
             }
         }
         let config: DmmConfig = member(&header, "model")?;
-        let (network, _) = Network::new(&config, Seed(0))?;
+        let network = Network::layout(&config)?;
         let mut theta = Vec::new();
         for tensor in &network.tensors {
             theta.extend(floats(&file, &tensor.name, &tensor.shape)?.into_iter().map(R::from_f64));

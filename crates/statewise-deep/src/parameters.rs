@@ -61,28 +61,38 @@ pub(crate) struct Builder {
     width: f64,
     rng: ChaCha8Rng,
     tensors: Vec<Tensor>,
-    values: Vec<f64>,
+    len: usize,
+    /// None where values come from elsewhere.
+    values: Option<Vec<f64>>,
 }
 
 impl Builder {
     pub(crate) fn new(scheme: InitScheme, init_weight: f64, seed: Seed) -> Self {
         let rng = seed.stream("initial weights", 0);
-        Builder { scheme, width: init_weight, rng, tensors: Vec::new(), values: Vec::new() }
+        Builder { scheme, width: init_weight, rng, tensors: Vec::new(), len: 0, values: Some(Vec::new()) }
+    }
+
+    /// A builder that draws nothing: of any size, it takes no memory.
+    pub(crate) fn without_values() -> Self {
+        Builder { values: None, ..Self::new(InitScheme::FanIn, 1.0, Seed(0)) }
     }
 
     /// Adds a tensor and answers its place.
     pub(crate) fn tensor(&mut self, name: String, shape: &[usize], start: Start<'_>) -> Range<usize> {
-        let len: usize = shape.iter().product();
-        let range = self.values.len()..self.values.len() + len;
-        let values = self.draw(shape, start);
-        debug_assert_eq!(values.len(), len);
-        self.values.extend(values);
+        let len = shape.iter().fold(1_usize, |len, n| len.saturating_mul(*n));
+        let range = self.len..self.len.saturating_add(len);
+        self.len = range.end;
+        if self.values.is_some() {
+            let drawn = self.draw(shape, start);
+            debug_assert_eq!(drawn.len(), len);
+            self.values.iter_mut().for_each(|values| values.extend_from_slice(&drawn));
+        }
         self.tensors.push(Tensor { name, shape: shape.to_vec(), range: range.clone() });
         range
     }
 
     pub(crate) fn finish(self) -> (Vec<Tensor>, Vec<f64>) {
-        (self.tensors, self.values)
+        (self.tensors, self.values.unwrap_or_default())
     }
 
     fn draw(&mut self, shape: &[usize], start: Start<'_>) -> Vec<f64> {

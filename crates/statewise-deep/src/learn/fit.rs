@@ -294,8 +294,10 @@ impl<R: Real> Run<'_, R> {
     }
 
     fn out_of_patience(&self, state: &TrainingState) -> bool {
+        // An epoch that was not evaluated says nothing.
+        let evaluated = state.history.last().is_some_and(|record| record.valid_bound.is_some());
         let waited = state.epochs() - state.best_epoch;
-        self.valid.is_some() && self.options.patience.is_some_and(|patience| waited > patience)
+        evaluated && self.options.patience.is_some_and(|patience| waited > patience)
     }
 
     fn progress<'b>(

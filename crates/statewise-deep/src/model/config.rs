@@ -190,21 +190,12 @@ impl DmmConfig {
     /// # Errors
     /// A size of zero, a probability outside \[0, 1), or options that exclude each other.
     pub fn check(&self) -> Result<()> {
-        let positive = [
-            ("emission_dim", self.emission_dim),
-            ("latent_dim", self.latent_dim),
-            ("emission_width", self.emission_width),
-            ("transition_width", self.transition_width),
-            ("rnn_size", self.rnn_size),
-            ("rnn_layers", self.rnn_layers),
-        ];
-        for (name, value) in positive {
-            if value == 0 {
-                return Err(Error::argument(name, value, "at least 1"));
-            }
-        }
+        self.check_sizes()?;
         if !(0.0..1.0).contains(&self.rnn_dropout) {
             return Err(Error::argument("rnn_dropout", self.rnn_dropout, "a probability below 1"));
+        }
+        if !self.rnn_initial_cell.is_finite() {
+            return Err(Error::argument("rnn_initial_cell", self.rnn_initial_cell, "a finite number"));
         }
         if !(self.init_weight.is_finite() && self.init_weight > 0.0) {
             return Err(Error::argument("init_weight", self.init_weight, "a positive number"));
@@ -250,6 +241,34 @@ impl DmmConfig {
     pub(crate) fn transition_inputs(&self) -> usize {
         let previous = if self.transition_previous { self.features() } else { 0 };
         self.latent_dim + previous + self.input_dim
+    }
+
+    /// Sizes that no model has would overflow: a model file can name any.
+    fn check_sizes(&self) -> Result<()> {
+        let units = [
+            ("emission_dim", self.emission_dim, 1),
+            ("latent_dim", self.latent_dim, 1),
+            ("emission_width", self.emission_width, 1),
+            ("transition_width", self.transition_width, 1),
+            ("rnn_size", self.rnn_size, 1),
+            ("embedding", self.embedding, 0),
+            ("iaf_width", self.iaf_width, 0),
+            ("input_dim", self.input_dim, 0),
+            ("num_classes", self.num_classes, 0),
+        ];
+        let layers = [
+            ("rnn_layers", self.rnn_layers, 1),
+            ("emission_layers", self.emission_layers, 0),
+            ("transition_layers", self.transition_layers, 0),
+            ("iaf_layers", self.iaf_layers, 0),
+        ];
+        let units = units.into_iter().map(|option| (option, 1 << 24));
+        for ((name, value, least), most) in units.chain(layers.map(|option| (option, 1000))) {
+            if !(least..=most).contains(&value) {
+                return Err(Error::argument(name, value, format!("at least {least} and at most {most}")));
+            }
+        }
+        Ok(())
     }
 
     /// Values of an observation as networks read it: one-hot for labels, else one a feature.

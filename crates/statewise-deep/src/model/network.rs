@@ -38,8 +38,16 @@ pub(crate) enum FirstState {
 impl Network {
     /// Lays out the networks and draws their first weights.
     pub(crate) fn new(config: &DmmConfig, seed: Seed) -> Result<(Self, Vec<f64>)> {
+        Self::build(config, Builder::new(config.init_scheme, config.init_weight, seed))
+    }
+
+    /// Lays out the networks for weights that are already there.
+    pub(crate) fn layout(config: &DmmConfig) -> Result<Self> {
+        Ok(Self::build(config, Builder::without_values())?.0)
+    }
+
+    fn build(config: &DmmConfig, mut builder: Builder) -> Result<(Self, Vec<f64>)> {
         config.check()?;
-        let mut builder = Builder::new(config.init_scheme, config.init_weight, seed);
         let transition = Transition::new(&mut builder, config);
         let zero = Start::Constant(0.0);
         let shape = [config.latent_dim];
