@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use statewise::data::Dataset;
+use statewise::learn::Optimizer;
 use statewise::{Error, Result, Seed};
 
 use super::checkpoint;
@@ -30,6 +31,7 @@ struct Run<'a, R> {
     valid: Option<&'a Dataset<'a>>,
     workers: Vec<Worker<R>>,
     gradient: Vec<f64>,
+    optimizer: Optimizer,
     frozen: Vec<Range<usize>>,
     started: Instant,
     steps_done: usize,
@@ -77,7 +79,9 @@ impl Fit {
             None => TrainingState::new(first(), &options.optimizer, options.average > 0.0),
         };
         let frozen = frozen_ranges(model.tensors(), &options.frozen)?;
+        let updates = train.num_sequences().div_ceil(options.batch_size);
         let mut run = Run {
+            optimizer: options.scheduled(updates),
             frozen,
             options,
             model,
@@ -205,7 +209,7 @@ impl<R: Real> Run<'_, R> {
                 kl: sum.divergence / steps,
                 kl_weight: self.divergence_weight(update),
                 gradient_norm: norms / (done + 1) as f64,
-                learning_rate: options.optimizer.schedule.at(update),
+                learning_rate: self.optimizer.schedule.at(update),
                 valid_bound: None,
             };
             let progress = self.progress(state, &running, done + 1, batches.len());
@@ -264,7 +268,7 @@ impl<R: Real> Run<'_, R> {
         }
         let kept: Vec<Vec<f64>> =
             self.frozen.iter().map(|range| state.theta[range.clone()].to_vec()).collect();
-        options.optimizer.step(&mut state.optimizer, &mut state.theta, gradient);
+        self.optimizer.step(&mut state.optimizer, &mut state.theta, gradient);
         for (range, kept) in self.frozen.iter().zip(kept) {
             // A rule may move weights that have no gradient: decay does.
             state.theta[range.clone()].copy_from_slice(&kept);

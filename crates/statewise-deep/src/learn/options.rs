@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use statewise::learn::{Adam, Optimizer, Rule, Schedule};
+use statewise::learn::{Adam, AdamW, Optimizer, Rule, Schedule};
 use statewise::{Error, Result};
 
 /// The lower bound of log p(x) that is maximised.
@@ -75,6 +75,8 @@ pub struct FitOptions {
     pub bucketed: bool,
     /// Adam or another rule, its schedule (in updates), the limit of the gradient's norm.
     pub optimizer: Optimizer,
+    /// Whether a constant rate falls along a cosine to zero, at the last of all epochs.
+    pub cosine: bool,
     /// Limit of every entry of the gradient.
     pub clip_value: Option<f64>,
     /// What the gradient is divided by.
@@ -120,6 +122,7 @@ impl FitOptions {
                 annealing: Annealing { start: 0.01, updates: 5000.0 },
                 epochs: 2000,
                 optimizer: Optimizer { clip_norm: Some(1.0), ..adam(0.9, 8e-4) },
+                cosine: false,
                 gradient_scale: GradientScale::Sequences,
                 l2: 0.05,
                 average: 0.0,
@@ -130,6 +133,7 @@ impl FitOptions {
                 annealing: Annealing { start: 0.01, updates: 2.0 },
                 epochs: 2000,
                 optimizer: Optimizer { clip_norm: Some(1.0), ..adam(0.9, 8e-4) },
+                cosine: false,
                 gradient_scale: GradientScale::Sum,
                 l2: 0.05,
                 average: 0.0,
@@ -139,6 +143,7 @@ impl FitOptions {
                 objective: Objective::SampledElbo,
                 annealing: Annealing { start: 0.2, updates: 12_000.0 },
                 epochs: 5000,
+                cosine: false,
                 optimizer: Optimizer {
                     schedule: Schedule::ExponentialDecay {
                         rate: 3e-4,
@@ -167,19 +172,20 @@ impl FitOptions {
         FitOptions {
             objective: Objective::Elbo,
             num_particles: 1,
-            annealing: Annealing { start: 0.1, updates: 2000.0 },
-            epochs: 500,
+            annealing: Annealing { start: 0.05, updates: 4000.0 },
+            epochs: 800,
             batch_size: 20,
             bucketed: true,
             optimizer: Optimizer {
                 clip_norm: Some(1.0),
-                ..Optimizer::constant(Rule::Adam(Adam::default()), 2e-3)
+                ..Optimizer::constant(Rule::AdamW(AdamW { weight_decay: 0.1, ..AdamW::default() }), 2e-3)
             },
+            cosine: true,
             clip_value: None,
             gradient_scale: GradientScale::Steps,
             l2: 0.0,
             frozen: Vec::new(),
-            average: 0.995,
+            average: 0.998,
             evaluate_every: 10,
             evaluate_samples: 10,
             patience: None,
@@ -230,6 +236,20 @@ impl FitOptions {
                 return Err(Error::argument(name, value, "a number of at least 0"));
             }
         }
+        if self.cosine && !matches!(self.optimizer.schedule, Schedule::Constant { .. }) {
+            let found = format!("true beside the schedule {:?}", self.optimizer.schedule);
+            return Err(Error::argument("cosine", found, "a constant schedule, or cosine = false"));
+        }
         self.optimizer.check(None, 0)
+    }
+
+    /// The optimiser with its schedule over `updates` updates of an epoch.
+    pub(super) fn scheduled(&self, updates: usize) -> Optimizer {
+        let mut optimizer = self.optimizer.clone();
+        if let (true, Schedule::Constant { rate }) = (self.cosine, &self.optimizer.schedule) {
+            let decay_steps = (self.epochs * updates).max(1) as f64;
+            optimizer.schedule = Schedule::CosineDecay { rate: *rate, decay_steps, final_share: 0.0 };
+        }
+        optimizer
     }
 }

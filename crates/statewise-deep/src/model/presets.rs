@@ -15,7 +15,7 @@ impl DmmConfig {
 
     /// A named set of options for observations of `emission_dim` features.
     ///
-    /// * `default`: GRU 200 read from the right, 64 latent dimensions.
+    /// * `default`: GRU 200 read from the right, 100 latent dimensions.
     /// * `krishnan2017`: the paper's DKS with LSTM 600 (clinicalml/structuredinference).
     /// * `dmm-repo`: the defaults of clinicalml/dmm.
     /// * `pyro`: the example of Pyro 1.9.
@@ -46,7 +46,7 @@ impl DmmConfig {
             input_dim: 0,
             emission: EmissionKind::Bernoulli,
             num_classes: 0,
-            latent_dim: 64,
+            latent_dim: 100,
             emission_width: 100,
             emission_layers: 2,
             emission_previous: false,
