@@ -67,6 +67,55 @@ def test_late_measurements_give_what_they_would_have_given_in_time(case):
         online.late_update(0, y[0])
 
 
+def test_a_step_inserted_late_gives_what_it_would_have_given_in_time():
+    params, y, _ = problem(3, 3, 2, 10)
+    rng = np.random.default_rng(0)
+    own = [
+        sw.Transition(rng.normal(size=(3, 3)) / 2, rng.normal(size=3), np.diag(rng.uniform(0.1, 1.0, size=3)))
+        for _ in range(11)
+    ]
+
+    def feed(skip):
+        online = sw.GaussianOnlineFilter(params, history=6)
+        for t in [t for t in range(10) if t != skip]:
+            # The step after the one left out goes all the way, with dynamics of its own.
+            weights, bias, cov = own[10 if skip is not None and t == skip + 1 else t]
+            online.predict(weights=weights, bias=bias, cov=cov)
+            online.update(y[t])
+        return online
+
+    late, in_time = feed(7), feed(None)
+    before = late.marginal_loglik
+    gain = late.insert_step(7, y[7], own[7], own[8])
+    np.testing.assert_array_equal(late.mean, in_time.mean)
+    np.testing.assert_array_equal(late.covariance, in_time.covariance)
+    assert late.num_steps == 10 and late.marginal_loglik == in_time.marginal_loglik
+    np.testing.assert_allclose(before + gain, late.marginal_loglik, rtol=1e-12)
+    # A second route: the batch filter of parameters with one entry per step.
+    plain = sw.make_lgssm_params(
+        params.initial.mean,
+        params.initial.cov,
+        np.stack([one.weights for one in own[:10]]),
+        np.stack([one.cov for one in own[:10]]),
+        params.emissions.weights,
+        params.emissions.cov,
+        dynamics_bias=np.stack([one.bias for one in own[:10]]),
+        emissions_bias=params.emissions.bias,
+    )
+    batch = sw.lgssm_filter(plain, y)
+    np.testing.assert_allclose(late.mean, batch.filtered_means[-1], rtol=1e-12)
+    np.testing.assert_allclose(late.marginal_loglik, batch.marginal_loglik, rtol=1e-12)
+    with pytest.raises(sw.StatewiseError, match="step: found 0"):
+        late.insert_step(0, y[0], own[0], own[1])
+    with pytest.raises(sw.StatewiseError, match="transition.weights: found 4 values, expected 9"):
+        late.insert_step(7, y[7], sw.Transition(np.eye(2)), own[8])
+    with pytest.raises(sw.StatewiseError, match="one entry per step"):
+        online = sw.GaussianOnlineFilter(plain, history=3)
+        for row in y[:3]:
+            online.update(row)
+        online.insert_step(1, y[0], own[0], own[1])
+
+
 def test_models_make_filters_with_dynamics_of_their_own_for_a_step():
     model = sw.LinearGaussianSSM(1, 1)
     params, _ = model.initialize(0)

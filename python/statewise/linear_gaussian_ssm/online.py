@@ -34,6 +34,15 @@ class Innovation(NamedTuple):
     num_observed: int
 
 
+class Transition(NamedTuple):
+    """Dynamics of one step, z_t = F z_{t-1} + b + N(0, Q): `weights` F [D, D], `bias` b [D] (0 by default)
+    and `cov` Q [D, D] (0 by default)."""
+
+    weights: ArrayLike
+    bias: ArrayLike | None = None
+    cov: ArrayLike | None = None
+
+
 class GaussianOnlineFilter:
     """A filter that keeps its last belief and a short history; made by `model.online_filter(params)`.
 
@@ -62,14 +71,7 @@ class GaussianOnlineFilter:
         stand in for the parameters' dynamics in this step: those of the time that has passed, say."""
         own = None
         if weights is not None or bias is not None or cov is not None:
-            dim = len(self.mean)
-            given = (
-                np.eye(dim) if weights is None else weights,
-                np.zeros(dim) if bias is None else bias,
-                np.zeros((dim, dim)) if cov is None else cov,
-            )
-            flat = [_flat(value).tolist() for value in given]
-            own = (flat[0], flat[1], flat[2])
+            own = self._dynamics(np.eye(len(self.mean)) if weights is None else weights, bias, cov)
         self._filter.predict(_optional(inputs), own)
 
     def update(self, emission: ArrayLike, inputs: ArrayLike | None = None) -> float:
@@ -81,6 +83,27 @@ class GaussianOnlineFilter:
         """Takes in what was missing at an earlier step (counted from 0) that is still kept; returns what
         it adds to log p(y_{1:t}). With `replace`, puts another row in the place of that step's."""
         return self._filter.late_update(whole("step", step), _flat(emission), replace)
+
+    def insert_step(
+        self,
+        step: int,
+        emission: ArrayLike,
+        into: Transition,
+        onward: Transition,
+        inputs: ArrayLike | None = None,
+    ) -> float:
+        """Takes in a measurement made between steps `step - 1` and `step` (counted from 0, and kept), which
+        becomes step `step`; returns what it adds to log p(y_{1:t}).
+
+        * `into`, `onward`: the dynamics into it, and from it to the step that was `step`.
+        """
+        return self._filter.insert_step(
+            whole("step", step),
+            _flat(emission),
+            _optional(inputs),
+            self._dynamics(*into),
+            self._dynamics(*onward),
+        )
 
     @property
     def mean(self) -> Array:
@@ -130,6 +153,17 @@ class GaussianOnlineFilter:
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a state saved by a filter of the same parameters."""
         self._filter.restore(json.dumps(state))
+
+    def _dynamics(
+        self, weights: ArrayLike, bias: ArrayLike | None = None, cov: ArrayLike | None = None
+    ) -> tuple[list[float], list[float], list[float]]:
+        """F, b and Q of one step, flat."""
+        dim = len(self.mean)
+        return (
+            _flat(weights).tolist(),
+            _flat(np.zeros(dim) if bias is None else bias).tolist(),
+            _flat(np.zeros(dim * dim) if cov is None else cov).tolist(),
+        )
 
 
 def _flat(values: ArrayLike) -> Array:

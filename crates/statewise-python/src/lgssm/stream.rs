@@ -9,6 +9,8 @@ use crate::convert::{error, shaped, slice};
 
 type Array<'py> = Bound<'py, PyArrayDyn<f64>>;
 type Input<'py> = Option<PyReadonlyArray1<'py, f64>>;
+/// (F, b, Q), flat.
+type Dynamics = (Vec<f64>, Vec<f64>, Vec<f64>);
 
 /// A filter with its parameters and the last steps that it keeps.
 #[pyclass]
@@ -25,17 +27,11 @@ impl LgssmOnline {
 
     /// Opens the next step; dynamics (F, b, Q), flat, may stand in for those of the parameters.
     #[pyo3(signature = (input: "NDArray[float64] | None", transition: "tuple[list[float], list[float], list[float]] | None"))]
-    fn predict(
-        &mut self,
-        input: Input<'_>,
-        transition: Option<(Vec<f64>, Vec<f64>, Vec<f64>)>,
-    ) -> PyResult<()> {
+    fn predict(&mut self, input: Input<'_>, transition: Option<Dynamics>) -> PyResult<()> {
         let input = or_empty(input.as_ref())?;
         match transition {
             None => self.0.predict(input).map_err(error),
-            Some((weights, bias, cov)) => {
-                self.0.predict_with(GaussianTransition { weights, bias, cov }, input).map_err(error)
-            }
+            Some(own) => self.0.predict_with(transition_of(own), input).map_err(error),
         }
     }
 
@@ -56,6 +52,20 @@ impl LgssmOnline {
         let emission = slice(&emission)?;
         let gain = if replace { self.0.revise(step, emission) } else { self.0.late_update(step, emission) };
         gain.map_err(error)
+    }
+
+    /// Inserts a step before the one that is `step`: dynamics (F, b, Q), flat, into it and onward from it.
+    #[pyo3(signature = (step: "int", emission: "NDArray[float64]", input: "NDArray[float64] | None", into: "tuple[list[float], list[float], list[float]]", onward: "tuple[list[float], list[float], list[float]]") -> "float")]
+    fn insert_step(
+        &mut self,
+        step: usize,
+        emission: PyReadonlyArray1<'_, f64>,
+        input: Input<'_>,
+        into: Dynamics,
+        onward: Dynamics,
+    ) -> PyResult<f64> {
+        let (emission, input) = (slice(&emission)?, or_empty(input.as_ref())?);
+        self.0.insert_step(step, transition_of(into), transition_of(onward), emission, input).map_err(error)
     }
 
     /// Mean [D] and covariance [D, D] of the state now.
@@ -127,6 +137,10 @@ impl LgssmOnline {
         let state: GaussianFilterState = serde_json::from_str(state).map_err(error)?;
         self.0.restore(&state).map_err(error)
     }
+}
+
+fn transition_of((weights, bias, cov): Dynamics) -> GaussianTransition {
+    GaussianTransition { weights, bias, cov }
 }
 
 fn or_empty<'a>(array: Option<&'a PyReadonlyArray1<'_, f64>>) -> PyResult<&'a [f64]> {

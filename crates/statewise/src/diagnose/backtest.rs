@@ -8,7 +8,7 @@ use super::backtest_scores::{Backtest, Target};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::infer::gaussian::{GaussianFiltered, GaussianOptions, add_emission_cov};
-use crate::learn::{Learnable, Learner, prepare};
+use crate::learn::{Learnable, Learner, Progress, prepare};
 use crate::model::linear_gaussian::LgssmParams;
 use crate::params::{Params, Properties};
 use crate::threads;
@@ -60,6 +60,9 @@ pub struct Refit<'a> {
     pub every: usize,
     /// Whether later fits start where the first one ended rather than where it started.
     pub warm: bool,
+    /// Sees every iteration of every fit, from several threads, with the steps known to it; a fit to which it
+    /// says no ends there, and its forecasts are made with what it reached.
+    pub observe: &'a (dyn Fn(usize, Progress<'_>) -> bool + Sync),
 }
 
 impl LgssmParams {
@@ -157,7 +160,8 @@ impl Refit<'_> {
         let start = prepare(self.model, self.start, self.properties, data)?;
         let fit = |origins: &[usize], start: &Params| -> Result<Params> {
             let known = data.truncated(origins[0])?;
-            let report = self.learner.fit(self.model, start, self.properties, &known, &mut |_| true)?;
+            let mut see = |progress: Progress<'_>| (self.observe)(origins[0], progress);
+            let report = self.learner.fit(self.model, start, self.properties, &known, &mut see)?;
             Ok(report.params)
         };
         let blocks: Vec<&[usize]> = origins.chunks(self.every).collect();

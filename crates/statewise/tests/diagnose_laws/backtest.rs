@@ -123,7 +123,7 @@ fn refit<'a>(
     properties: &'a statewise::params::Properties,
     lower: &'a (dyn Fn(&Params) -> statewise::Result<LgssmParams> + Sync),
 ) -> Refit<'a> {
-    Refit { learner, model, start, properties, lower, every: 4, warm: true }
+    Refit { learner, model, start, properties, lower, every: 4, warm: true, observe: &|_, _| true }
 }
 
 #[test]
