@@ -74,7 +74,9 @@ class InformationCriteria(NamedTuple):
     * `num_observations`: n, the time steps with any observation.
     * `aic`: -2 log p(y | θ) + 2 p.
     * `bic`: -2 log p(y | θ) + p log n.
-    * `icl`: as `bic` with log p(y, z | θ) of the most likely path z.
+    * `icl`: as `bic` with log p(y, z | θ) of the most likely path z; None without discrete states.
+    * `aicc`: `aic` + 2 p (p + 1) / (n - p - 1), for short series; infinite where n <= p + 1.
+    * `hqic`: -2 log p(y | θ) + 2 p log log n, between `aic` and `bic`.
     """
 
     marginal_loglik: float
@@ -83,6 +85,8 @@ class InformationCriteria(NamedTuple):
     aic: float
     bic: float
     icl: float | None
+    aicc: float
+    hqic: float
 
 
 class CrossValidation(NamedTuple):

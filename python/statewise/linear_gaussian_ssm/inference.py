@@ -55,7 +55,8 @@ def make_lgssm_params(
 
     z_1 ~ N(m, S), z_t = F z_{t-1} + B u_t + b + N(0, Q), y_t = H z_t + D u_t + d + N(0, R)
 
-    * `emissions_cov`: R, [M, M] or [T, M, M]; diagonal ones are [M] or [T, M].
+    * `emissions_cov`: R, [M, M] or [T, M, M]; diagonal ones are [M] or [T, M]. A number in the place of any
+      covariance is the variance of every entry.
     * `initial_diffuse`: P∞ where the initial covariance is S + κ P∞ with κ → ∞.
     """
     flat = {
