@@ -12,6 +12,9 @@ use crate::learn::learner;
 use crate::model::Model;
 
 /// (marginal_loglik, num_parameters, num_observations, aic, bic, icl, aicc, hqic).
+type Criteria = (f64, usize, f64, f64, f64, Option<f64>, f64, f64);
+
+/// Information criteria at the parameters.
 #[pyfunction]
 #[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", props: "str", data: "object") -> "tuple[float, int, float, float, float, float | None, float, float]")]
 pub(crate) fn information_criteria(
@@ -20,7 +23,7 @@ pub(crate) fn information_criteria(
     params: ArraysArg<'_>,
     props: &str,
     data: DataArg<'_>,
-) -> PyResult<(f64, usize, f64, f64, f64, Option<f64>, f64, f64)> {
+) -> PyResult<Criteria> {
     let properties = properties(props, model.schema())?;
     let (params, data) = (to_params(&params)?, data.dataset()?);
     let c = py
