@@ -188,6 +188,12 @@ def as_params(params: Params | Mapping[str, Any]) -> Params:
     raise StatewiseError(f"params: found {type(params).__name__}, expected Params or a dict of arrays")
 
 
+def given_arrays(values: Mapping[str, Any]) -> list[tuple[str, NDArray[np.float64]]]:
+    """The values that `initialize` takes as they are, without those that are None."""
+    listed = ((name, value) for name, value in values.items() if value is not None)
+    return [(name, np.array(value, dtype=np.float64, order="C")) for name, value in listed]
+
+
 @dataclass
 class ParameterProperties:
     """What learning may do with one parameter array.

@@ -20,7 +20,7 @@ from ..linear_gaussian_ssm import inference
 from ..linear_gaussian_ssm.base import GaussianSSM
 from ..linear_gaussian_ssm.posteriors import GaussianForecast
 from ..linear_gaussian_ssm.system import FilterOptions, options_json
-from ..parameters import Params, Properties
+from ..parameters import Params, Properties, given_arrays
 from ..ssm import ParamsLike, Spec
 from .blocks import Regression, TrigonometricSeasonal
 from .results import Coefficient, Decomposition, StructuralFit, stacked
@@ -126,13 +126,8 @@ class StructuralTimeSeries(GaussianSSM):
         """
         if method != "data" or emissions is None:
             raise StatewiseError("emissions: found none, expected the data, whose scale gives the start")
-        given = [
-            (name, np.array(value, dtype=np.float64, order="C"))
-            for name, value in values.items()
-            if value is not None
-        ]
         start = None if seed is None else as_seed(seed)
-        arrays = self._native.initialize(self._data(emissions, inputs), start, given)
+        arrays = self._native.initialize(self._data(emissions, inputs), start, given_arrays(values))
         return self._params(arrays), self.properties()
 
     # ---- systems with matrices for each step
