@@ -135,3 +135,75 @@ def test_forms_agree_and_unknown_ones_are_errors(case):
         np.testing.assert_allclose(getattr(found, field), getattr(want, field), rtol=1e-9, atol=1e-11)
     with pytest.raises(sw.StatewiseError, match="form: found 'round'"):
         sw.lgssm_filter(params, y, u, form="round")
+
+
+def test_a_model_with_time_stamps_makes_steps_of_them():
+    from statewise.structural import Matern, OrnsteinUhlenbeck, StructuralTimeSeries
+
+    rng = np.random.default_rng(3)
+    t = np.sort(rng.uniform(0.0, 20.0, size=(40, 1)), axis=0)
+    y = np.sin(t) + 0.2 * rng.normal(size=(40, 1))
+    model = StructuralTimeSeries(Matern("3/2") + OrnsteinUhlenbeck(), time_input=0)
+    params, _ = model.initialize(emissions=y, inputs=t)
+    batch = model.filter(params, y, t)
+    online = model.online_filter(params, history=10)
+    for k in range(40):
+        if k == 33:
+            continue
+        online.predict(t[k])
+        online.update(y[k])
+    fork = online.fork()
+    fork.insert_step(33, y[33], inputs=t[33])
+    np.testing.assert_allclose(fork.mean, batch.filtered_means[-1], rtol=1e-9)
+    np.testing.assert_allclose(fork.marginal_loglik, batch.marginal_loglik, rtol=1e-11)
+    # A Gaussian process by its kernel says the same of a time to come.
+    kernel = dense_kernel(params)
+    seen = np.delete(np.arange(40), 33)
+    between = kernel(t[seen, 0], t[seen, 0]) + params.irregular.variance * np.eye(39)
+    ahead = kernel(t[-1] + 0.7, t[seen, 0])
+    want = ahead @ np.linalg.solve(between, y[seen, 0])
+    np.testing.assert_allclose(online.forecast(1, t[-1] + 0.7).emission_means[0], want, rtol=1e-8)
+    with pytest.raises(sw.StatewiseError, match="inputs: the step into row 39"):
+        online.update(y[0], t[0])
+    with pytest.raises(sw.StatewiseError, match="into: found one of into and onward"):
+        online.insert_step(33, y[33], sw.Transition(np.eye(3)), inputs=t[33])
+
+
+def dense_kernel(params):
+    """The covariance function of the process of `test_a_model_with_time_stamps_makes_steps_of_them`."""
+
+    def kernel(a, b):
+        lag = np.abs(np.subtract.outer(a, b))
+        scaled = np.sqrt(3.0) * lag / params.matern.length_scale
+        smooth = params.matern.variance * (1.0 + scaled) * np.exp(-scaled)
+        return smooth + params.ou.variance * np.exp(-params.ou.rate * lag)
+
+    return kernel
+
+
+def test_a_diffuse_start_is_pinned_down_step_by_step():
+    from statewise.structural import Intervention, LocalLinearTrend, Regression, StructuralTimeSeries
+
+    rng = np.random.default_rng(4)
+    u = rng.normal(size=(30, 1))
+    y = np.cumsum(rng.normal(size=(30, 1)), axis=0) + 2.0 * u
+    model = StructuralTimeSeries(LocalLinearTrend() + Regression(0) + Intervention(12))
+    params, _ = model.initialize(emissions=y, inputs=u)
+    online = model.online_filter(params, history=5)
+    for k in range(30):
+        online.update(y[k], u[k])
+        if k == 1:
+            # Three unknown states and two observations.
+            with pytest.raises(sw.StatewiseError, match="emissions: found 2 steps, which leave the state diffuse"):
+                online.forecast(1, u[:1])
+        if k == 20:
+            state = json.loads(json.dumps(online.state()))
+            online = model.online_filter(params, history=5)
+            online.restore(state)
+    smoothed = model.smoother(params, y, u)
+    np.testing.assert_allclose(online.marginal_loglik, smoothed.marginal_loglik, rtol=1e-9)
+    np.testing.assert_allclose(online.mean, smoothed.smoothed_means[-1], rtol=1e-7)
+    means, _ = online.fixed_lag(4)
+    np.testing.assert_allclose(means, smoothed.smoothed_means[-5:], rtol=1e-7)
+    with pytest.raises(sw.StatewiseError, match="transition"):
+        online.insert_step(28, y[0], inputs=u[0])

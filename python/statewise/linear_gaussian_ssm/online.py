@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _native
 from .._sizes import size, whole
 from ..data import aligned
+from ..errors import StatewiseError
 from .posteriors import GaussianForecast
 from .system import FilterOptions, as_system, options_json
 
@@ -46,13 +47,19 @@ class Transition(NamedTuple):
 class GaussianOnlineFilter:
     """A filter that keeps its last belief and a short history; made by `model.online_filter(params)`.
 
-    Fed with the same observations it gives what `model.filter` gives, bit for bit. It also takes plain
-    parameters, as `lgssm_filter` does.
+    Fed with the same observations it gives what `model.filter` gives, bit for bit (after a diffuse start:
+    to rounding). It also takes plain parameters, as `lgssm_filter` does.
 
     * `history`: how many of the last steps are kept, for fixed-lag smoothing and late measurements.
     """
 
     __slots__ = ("_filter",)
+
+    @classmethod
+    def _of(cls, native: _native.LgssmOnline) -> GaussianOnlineFilter:
+        online = cls.__new__(cls)
+        online._filter = native
+        return online
 
     def __init__(self, params: Any, history: int = 0, **options: Unpack[FilterOptions]) -> None:
         self._filter = _native.LgssmOnline(
@@ -68,7 +75,8 @@ class GaussianOnlineFilter:
         cov: ArrayLike | None = None,
     ) -> None:
         """Opens the next step; the belief is then the prediction. `weights`, `bias` and `cov` (F, b, Q)
-        stand in for the parameters' dynamics in this step: those of the time that has passed, say."""
+        stand in for the parameters' dynamics in this step: those of the time that has passed, say. A
+        structural model makes them of its `inputs`: the length of the step, or its time stamp."""
         own = None
         if weights is not None or bias is not None or cov is not None:
             own = self._dynamics(np.eye(len(self.mean)) if weights is None else weights, bias, cov)
@@ -88,22 +96,22 @@ class GaussianOnlineFilter:
         self,
         step: int,
         emission: ArrayLike,
-        into: Transition,
-        onward: Transition,
+        into: Transition | None = None,
+        onward: Transition | None = None,
         inputs: ArrayLike | None = None,
     ) -> float:
         """Takes in a measurement made between steps `step - 1` and `step` (counted from 0, and kept), which
         becomes step `step`; returns what it adds to log p(y_{1:t}).
 
-        * `into`, `onward`: the dynamics into it, and from it to the step that was `step`.
+        * `into`, `onward`: the dynamics into it, and from it to the step that was `step`. A model with time
+          stamps makes them of its `inputs`.
         """
-        return self._filter.insert_step(
-            whole("step", step),
-            _flat(emission),
-            _optional(inputs),
-            self._dynamics(*into),
-            self._dynamics(*onward),
-        )
+        dynamics = None
+        if into is not None and onward is not None:
+            dynamics = (self._dynamics(*into), self._dynamics(*onward))
+        elif into is not None or onward is not None:
+            raise StatewiseError("into: found one of into and onward, expected both or neither")
+        return self._filter.insert_step(whole("step", step), _flat(emission), _optional(inputs), dynamics)
 
     @property
     def mean(self) -> Array:
@@ -141,9 +149,7 @@ class GaussianOnlineFilter:
 
     def fork(self) -> GaussianOnlineFilter:
         """A second filter that goes on from here on its own."""
-        forked = GaussianOnlineFilter.__new__(GaussianOnlineFilter)
-        forked._filter = self._filter.fork()
-        return forked
+        return self._of(self._filter.fork())
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on later or elsewhere, fit for JSON."""

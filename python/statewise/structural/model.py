@@ -13,11 +13,12 @@ from .. import _native as native
 from .._driven import driven_rows
 from .._native import Lgssm
 from .._seeds import Seed, as_seed
-from .._sizes import size
+from .._sizes import size, whole
 from ..data import Dataset
 from ..errors import StatewiseError
 from ..linear_gaussian_ssm import inference
 from ..linear_gaussian_ssm.base import GaussianSSM
+from ..linear_gaussian_ssm.online import GaussianOnlineFilter
 from ..linear_gaussian_ssm.posteriors import GaussianForecast
 from ..linear_gaussian_ssm.system import FilterOptions, options_json
 from ..parameters import Params, Properties, given_arrays
@@ -156,6 +157,17 @@ class StructuralTimeSeries(GaussianSSM):
             self._native, self._arrays(params), data, horizon, future, options_json(options)
         )
         return inference.forecast_per_sequence(data, found)
+
+    def online_filter(
+        self, params: ParamsLike, history: int = 0, **options: Unpack[FilterOptions]
+    ) -> GaussianOnlineFilter:
+        """A filter that is fed one observation at a time, with the inputs of the model: regressors, and the
+        length of the step or its time stamp.
+
+        * `history`: how many of the last steps are kept, for fixed-lag smoothing and late measurements.
+        """
+        arrays, kept = self._arrays(params), whole("history", history)
+        return GaussianOnlineFilter._of(self._native.online_filter(arrays, options_json(options), kept))
 
     # ---- components
 

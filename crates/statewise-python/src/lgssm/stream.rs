@@ -14,7 +14,7 @@ type Dynamics = (Vec<f64>, Vec<f64>, Vec<f64>);
 
 /// A filter with its parameters and the last steps that it keeps.
 #[pyclass]
-pub struct LgssmOnline(GaussianOnlineFilter);
+pub struct LgssmOnline(pub(crate) GaussianOnlineFilter);
 
 #[pymethods]
 impl LgssmOnline {
@@ -54,18 +54,24 @@ impl LgssmOnline {
         gain.map_err(error)
     }
 
-    /// Inserts a step before the one that is `step`: dynamics (F, b, Q), flat, into it and onward from it.
-    #[pyo3(signature = (step: "int", emission: "NDArray[float64]", input: "NDArray[float64] | None", into: "tuple[list[float], list[float], list[float]]", onward: "tuple[list[float], list[float], list[float]]") -> "float")]
+    /// Inserts a step before the one that is `step`, by dynamics (F, b, Q), flat, into it and onward from it,
+    /// or by those that its input makes.
+    #[pyo3(signature = (step: "int", emission: "NDArray[float64]", input: "NDArray[float64] | None", dynamics: "tuple[tuple[list[float], list[float], list[float]], tuple[list[float], list[float], list[float]]] | None") -> "float")]
     fn insert_step(
         &mut self,
         step: usize,
         emission: PyReadonlyArray1<'_, f64>,
         input: Input<'_>,
-        into: Dynamics,
-        onward: Dynamics,
+        dynamics: Option<(Dynamics, Dynamics)>,
     ) -> PyResult<f64> {
         let (emission, input) = (slice(&emission)?, or_empty(input.as_ref())?);
-        self.0.insert_step(step, transition_of(into), transition_of(onward), emission, input).map_err(error)
+        let gain = match dynamics {
+            None => self.0.insert_observation(step, emission, input),
+            Some((into, onward)) => {
+                self.0.insert_step(step, transition_of(into), transition_of(onward), emission, input)
+            }
+        };
+        gain.map_err(error)
     }
 
     /// Mean [D] and covariance [D, D] of the state now.

@@ -20,9 +20,11 @@ mod smooth;
 mod source;
 mod square_root;
 mod stream;
+mod stream_diffuse;
 mod stream_read;
 mod stream_replay;
 mod stream_state;
+mod stream_step;
 
 pub use filter::{FilteredSlices, GaussianFiltered};
 pub use forecast::GaussianForecast;
@@ -33,9 +35,10 @@ pub use predictive::GaussianPredictive;
 pub(crate) use predictive::add_emission_cov;
 pub use smooth::{GaussianSmoothed, GaussianSmoothedSlices};
 pub(crate) use smooth::{SmoothedLot, Wanted};
-pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition};
+pub use stream::{GaussianBelief, GaussianOnlineFilter};
 pub use stream_read::Innovation;
 pub use stream_state::GaussianFilterState;
+pub use stream_step::{GaussianStep, GaussianTransition, StepModel};
 
 use serde::{Deserialize, Serialize};
 use statewise_kernels::gaussian::{

@@ -6,23 +6,32 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use statewise_kernels::gaussian::{Gains, OnlineKalman, OnlineKalmanState, Series, Steps, System};
-use statewise_kernels::linalg::negative_pivot;
+use statewise_kernels::gaussian::{Gains, OnlineKalman, OnlineKalmanState, System};
 
 use super::GaussianOptions;
+use super::stream_diffuse::Early;
+use super::stream_step::{GaussianStep, GaussianTransition, Given, StepModel, advance};
 use crate::error::{Error, Result};
 use crate::model::linear_gaussian::LgssmParams;
 
 /// A filter that is fed one observation at a time; bit for bit what [`LgssmParams::filter`] computes.
+///
+/// From a diffuse start it is what the filter says of all steps so far, until they pin the state down; from
+/// there on the two agree to rounding.
 #[derive(Clone, Debug)]
 pub struct GaussianOnlineFilter {
     pub(super) params: Arc<LgssmParams>,
+    /// What makes steps of their inputs.
+    pub(super) model: Option<Arc<dyn StepModel>>,
+    /// All steps since a diffuse start, while the state is diffuse; the engine then waits.
+    pub(super) early: Option<Early>,
     pub(super) engine: OnlineKalman,
     history: usize,
     /// The last steps, oldest first; at least one where there was one.
     pub(super) kept: VecDeque<Arc<KeptStep>>,
     pub(super) pending: Option<Pending>,
+    /// The input of the last step taken.
+    pub(super) last_input: Option<Vec<f64>>,
 }
 
 /// A Gaussian over the state.
@@ -32,27 +41,6 @@ pub struct GaussianBelief {
     pub mean: Vec<f64>,
     /// Its covariance, \[D, D\].
     pub cov: Vec<f64>,
-}
-
-/// The dynamics of one step: z_t = F z_{t-1} + b + N(0, Q).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GaussianTransition {
-    /// F, \[D, D\].
-    pub weights: Vec<f64>,
-    /// b with all that inputs add, \[D\].
-    pub bias: Vec<f64>,
-    /// Q, \[D, D\]; positive semi-definite.
-    pub cov: Vec<f64>,
-}
-
-/// What defines a step.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Given {
-    pub(super) emission: Vec<f64>,
-    pub(super) input: Vec<f64>,
-    /// Dynamics in place of the parameters'.
-    pub(super) transition: Option<GaussianTransition>,
 }
 
 /// A step taken, and all that is needed to take it again or to smooth it.
@@ -70,7 +58,7 @@ pub(super) struct KeptStep {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pending {
     pub(super) input: Vec<f64>,
-    pub(super) transition: Option<GaussianTransition>,
+    pub(super) own: GaussianStep,
     pub(super) belief: GaussianBelief,
 }
 
@@ -81,20 +69,39 @@ impl LgssmParams {
     /// measurements; memory grows with it, not with the length of the series.
     ///
     /// # Errors
-    /// Parameters that do not fit, or a diffuse initial state.
+    /// Parameters that do not fit.
     pub fn online_filter(&self, options: &GaussianOptions, history: usize) -> Result<GaussianOnlineFilter> {
-        self.check_params()?;
-        if self.initial_diffuse.is_some() {
-            return Err(Error::argument("initial.diffuse", "a diffuse initial state", "a proper one"));
-        }
-        let engine =
-            OnlineKalman::new(&self.system(), options.steady_state).map_err(Error::in_series(0))?;
-        let params = Arc::new(self.clone());
-        Ok(GaussianOnlineFilter { params, engine, history, kept: VecDeque::new(), pending: None })
+        GaussianOnlineFilter::start(self.clone(), None, options, history)
     }
 }
 
 impl GaussianOnlineFilter {
+    /// Starts before the first observation; `model` makes steps of their inputs, where parameters do not.
+    ///
+    /// # Errors
+    /// Parameters that do not fit.
+    pub(crate) fn start(
+        params: LgssmParams,
+        model: Option<Arc<dyn StepModel>>,
+        options: &GaussianOptions,
+        history: usize,
+    ) -> Result<Self> {
+        params.check_params()?;
+        let system = System { initial_diffuse: None, ..params.system() };
+        let engine = OnlineKalman::new(&system, options.steady_state).map_err(Error::in_series(0))?;
+        let early = params.initial_diffuse.is_some().then(|| Early::start(&params));
+        Ok(GaussianOnlineFilter {
+            params: Arc::new(params),
+            model,
+            early,
+            engine,
+            history,
+            kept: VecDeque::new(),
+            pending: None,
+            last_input: None,
+        })
+    }
+
     /// Opens the next step: predicts z_{t+1} by the parameters' dynamics and u_{t+1} (empty without
     /// inputs). The first step has the initial moments. A step opened before and not updated counts as
     /// one without observation.
@@ -104,7 +111,7 @@ impl GaussianOnlineFilter {
     /// as it was.
     pub fn predict(&mut self, input: &[f64]) -> Result<()> {
         self.check_input(input)?;
-        self.open(input.to_vec(), None)
+        self.open_next(input, None)
     }
 
     /// As [`GaussianOnlineFilter::predict`], by dynamics given for this step alone: those of the time
@@ -117,24 +124,38 @@ impl GaussianOnlineFilter {
     pub fn predict_with(&mut self, transition: GaussianTransition, input: &[f64]) -> Result<()> {
         self.check_input(input)?;
         transition.check(self.params.state_dim())?;
-        self.open(input.to_vec(), Some(transition))
+        self.open_next(input, Some(transition))
     }
 
-    pub(super) fn open(&mut self, input: Vec<f64>, transition: Option<GaussianTransition>) -> Result<()> {
+    fn open_next(&mut self, input: &[f64], transition: Option<GaussianTransition>) -> Result<()> {
         if self.pending.is_some() {
             let mut next = self.clone();
             next.update(&vec![f64::NAN; self.params.emission_dim()], &[])?;
-            next.open(input, transition)?;
+            next.open_next(input, transition)?;
             *self = next;
             return Ok(());
         }
-        let emission = vec![f64::NAN; self.params.emission_dim()];
-        let given = Given { emission, input, transition };
-        let mut engine = self.engine.clone();
-        advance(&self.params, &mut engine, &given)?;
-        let belief = belief(&engine);
-        self.pending = Some(Pending { input: given.input, transition: given.transition, belief });
+        let own = self.own(self.num_steps(), self.last_input.as_deref(), input)?;
+        self.open(input.to_vec(), GaussianStep { transition: transition.or(own.transition), ..own })
+    }
+
+    /// Predicts a step, which is then open.
+    pub(super) fn open(&mut self, input: Vec<f64>, own: GaussianStep) -> Result<()> {
+        let given = Given { emission: vec![f64::NAN; self.params.emission_dim()], input, own };
+        let belief = if let Some(early) = &self.early {
+            early.with(&self.params, given.clone())?.belief
+        } else {
+            let mut engine = self.engine.clone();
+            advance(&self.params, &mut engine, &given)?;
+            belief(&engine)
+        };
+        self.pending = Some(Pending { input: given.input, own: given.own, belief });
         Ok(())
+    }
+
+    /// What the model of steps makes of an input; nothing without one.
+    pub(super) fn own(&self, t: usize, before: Option<&[f64]>, input: &[f64]) -> Result<GaussianStep> {
+        self.model.as_ref().map_or(Ok(GaussianStep::default()), |model| model.step(t, before, input))
     }
 
     /// Takes in y_t (NaN where missing) and returns log p(y_t | y_{1:t-1}). Without a step opened by a
@@ -146,9 +167,9 @@ impl GaussianOnlineFilter {
     /// contradicts a noise-free state; the filter then stays as it was.
     pub fn update(&mut self, emission: &[f64], input: &[f64]) -> Result<f64> {
         self.check_emission(emission)?;
-        let (input, transition) = match &self.pending {
+        let (input, own) = match &self.pending {
             Some(pending) if input.is_empty() || input == pending.input => {
-                (pending.input.clone(), pending.transition.clone())
+                (pending.input.clone(), pending.own.clone())
             }
             Some(pending) => {
                 return Err(Error::argument(
@@ -159,10 +180,10 @@ impl GaussianOnlineFilter {
             }
             None => {
                 self.check_input(input)?;
-                (input.to_vec(), None)
+                (input.to_vec(), self.own(self.num_steps(), self.last_input.as_deref(), input)?)
             }
         };
-        let log_prob = self.take(Given { emission: emission.to_vec(), input, transition })?;
+        let log_prob = self.take(Given { emission: emission.to_vec(), input, own })?;
         self.pending = None;
         Ok(log_prob)
     }
@@ -175,8 +196,18 @@ impl GaussianOnlineFilter {
         self.update(&vec![f64::NAN; self.params.emission_dim()], input).map(|_| ())
     }
 
-    /// Takes a step and keeps it.
+    /// Takes a step and keeps it; steps of a diffuse start are kept only until it ends.
     pub(super) fn take(&mut self, given: Given) -> Result<f64> {
+        let input = given.input.clone();
+        let log_prob = match self.early.take() {
+            Some(early) => self.take_early(early, given)?,
+            None => self.take_proper(given)?,
+        };
+        self.last_input = Some(input);
+        Ok(log_prob)
+    }
+
+    fn take_proper(&mut self, given: Given) -> Result<f64> {
         let log_prob = advance(&self.params, &mut self.engine, &given)?;
         if self.kept.len() >= self.history.max(1) {
             self.kept.pop_front();
@@ -193,9 +224,13 @@ impl GaussianOnlineFilter {
     }
 
     /// p(z_t | y_{1:t}); with a step opened, the prediction of z_{t+1}. Before any step, the initial
-    /// moments.
+    /// moments. While the state is diffuse, covariances are infinite as those of the filter are.
     pub fn belief(&self) -> GaussianBelief {
-        self.pending.as_ref().map_or_else(|| belief(&self.engine), |pending| pending.belief.clone())
+        match (&self.pending, &self.early) {
+            (Some(pending), _) => pending.belief.clone(),
+            (None, Some(early)) => early.belief.clone(),
+            (None, None) => belief(&self.engine),
+        }
     }
 
     /// A second filter that goes on from here on its own; the steps kept are shared.
@@ -205,17 +240,22 @@ impl GaussianOnlineFilter {
 
     /// log p(y_{1:t}).
     pub fn marginal_loglik(&self) -> f64 {
-        self.engine.marginal_loglik()
+        self.early.as_ref().map_or_else(|| self.engine.marginal_loglik(), Early::marginal_loglik)
     }
 
     /// t, the number of steps taken; one that is open is not.
     pub fn num_steps(&self) -> usize {
-        self.engine.num_steps()
+        self.early.as_ref().map_or_else(|| self.engine.num_steps(), Early::num_steps)
     }
 
-    /// The parameters.
+    /// The parameters; with a model of steps, what all steps share.
     pub fn params(&self) -> &LgssmParams {
         &self.params
+    }
+
+    /// Values of an input.
+    pub fn input_dim(&self) -> usize {
+        self.model.as_ref().map_or_else(|| self.params.input_dim(), |model| model.input_dim())
     }
 
     pub(super) fn check_emission(&self, emission: &[f64]) -> Result<()> {
@@ -230,7 +270,7 @@ impl GaussianOnlineFilter {
     }
 
     pub(super) fn check_input(&self, input: &[f64]) -> Result<()> {
-        let u = self.params.input_dim();
+        let u = self.input_dim();
         if input.len() != u {
             return Err(Error::argument("input", format!("{} values", input.len()), u));
         }
@@ -239,58 +279,6 @@ impl GaussianOnlineFilter {
             None => Ok(()),
         }
     }
-}
-
-impl GaussianTransition {
-    /// Checks sizes and values.
-    pub(super) fn check(&self, d: usize) -> Result<()> {
-        let parts = [
-            ("transition.weights", &self.weights, d * d),
-            ("transition.bias", &self.bias, d),
-            ("transition.cov", &self.cov, d * d),
-        ];
-        for (name, values, len) in parts {
-            if values.len() != len {
-                return Err(Error::argument(name, format!("{} values", values.len()), len));
-            }
-            if let Some(bad) = values.iter().find(|x| !x.is_finite()) {
-                return Err(Error::argument(name, bad, "finite values"));
-            }
-        }
-        let scale = (0..d).map(|i| self.cov[i * d + i].abs()).fold(0.0, f64::max);
-        let skew = |i: usize, j: usize| (self.cov[i * d + j] - self.cov[j * d + i]).abs() > 1e-8 * scale;
-        if (0..d).any(|i| (0..i).any(|j| skew(i, j))) || negative_pivot(&self.cov, d).is_some() {
-            let expected = "a symmetric positive semi-definite matrix";
-            return Err(Error::argument("transition.cov", format!("{:?}", self.cov), expected));
-        }
-        Ok(())
-    }
-}
-
-/// Takes a step with the engine.
-pub(super) fn advance(params: &LgssmParams, engine: &mut OnlineKalman, given: &Given) -> Result<f64> {
-    let t = engine.num_steps();
-    params.check_num_steps(t + 1)?;
-    let system = params.system();
-    let (b, d) = params.offsets_at(t, &given.input);
-    let series = Series {
-        emissions: &given.emission,
-        transition_offset: Some(Steps::fixed(&b)),
-        emission_offset: Some(Steps::fixed(&d)),
-    };
-    let answer = match &given.transition {
-        None => engine.step(&system, &series),
-        Some(own) => {
-            let transition_offset = Some(Steps::fixed(&own.bias));
-            let system = System {
-                transition: Steps::fixed(&own.weights),
-                transition_cov: Steps::fixed(&own.cov),
-                ..system
-            };
-            engine.step_with(&system, &Series { transition_offset, ..series })
-        }
-    };
-    answer.map_err(Error::in_series(0))
 }
 
 fn belief(engine: &OnlineKalman) -> GaussianBelief {

@@ -4,7 +4,8 @@ use statewise_kernels::gaussian::{Series, SmoothedWindow, Steps, WindowStep, smo
 
 use super::GaussianForecast;
 use super::predictive::add_emission_cov;
-use super::stream::{GaussianOnlineFilter, Given, advance};
+use super::stream::GaussianOnlineFilter;
+use super::stream_step::{Given, advance};
 use crate::error::{Error, Result};
 
 /// How far the last observation was from its prediction.
@@ -27,8 +28,8 @@ impl GaussianOnlineFilter {
     pub fn innovation(&self) -> Option<Innovation> {
         let step = self.kept.back()?;
         let t = self.engine.num_steps() - 1;
-        let (system, m) = (self.params.system(), self.params.emission_dim());
-        let (_, offset) = self.params.offsets_at(t, &step.given.input);
+        let (system, m) = (step.given.system(&self.params), self.params.emission_dim());
+        let (_, offset) = step.given.offsets(&self.params, t);
         let y = &step.given.emission;
         let series = Series { emission_offset: Some(Steps::fixed(&offset)), ..Series::new(y) };
         let mut residual = vec![0.0; m];
@@ -51,7 +52,7 @@ impl GaussianOnlineFilter {
     /// # Errors
     /// More steps than are kept, or no step taken.
     pub fn fixed_lag(&self, lag: usize) -> Result<SmoothedWindow> {
-        let num_steps = self.engine.num_steps();
+        let num_steps = self.num_steps();
         let wanted = num_steps.min(lag.saturating_add(1));
         if wanted == 0 || wanted > self.kept.len() {
             let found = format!("{lag} with {num_steps} steps taken and {} kept", self.kept.len());
@@ -63,7 +64,7 @@ impl GaussianOnlineFilter {
         let steps: Vec<WindowStep<'_>> = kept
             .map(|(t, step)| WindowStep {
                 gains: &step.gains,
-                transition: match &step.given.transition {
+                transition: match &step.given.own.transition {
                     Some(own) => &own.weights,
                     None => system.transition.at(t),
                 },
@@ -79,9 +80,9 @@ impl GaussianOnlineFilter {
     /// dynamics.
     ///
     /// # Errors
-    /// A horizon of 0, inputs of another size, or arrays that end.
+    /// A horizon of 0, inputs of another size, arrays that end, or a state that is still diffuse.
     pub fn forecast(&self, horizon: usize, future_inputs: &[f64]) -> Result<GaussianForecast> {
-        let (d, m, u) = (self.params.state_dim(), self.params.emission_dim(), self.params.input_dim());
+        let (d, m, u) = (self.params.state_dim(), self.params.emission_dim(), self.input_dim());
         if horizon == 0 || future_inputs.len() != horizon * u {
             let found = format!("horizon {horizon} with {} input values", future_inputs.len());
             return Err(Error::argument(
@@ -90,11 +91,15 @@ impl GaussianOnlineFilter {
                 format!("at least 1 step, {u} values each"),
             ));
         }
+        if let Some(early) = &self.early {
+            let found = format!("{} steps, which leave the state diffuse", early.num_steps());
+            return Err(Error::argument("emissions", found, "steps that pin it down"));
+        }
         let first = self.engine.num_steps();
         self.params.check_num_steps(first + horizon)?;
-        let system = self.params.system();
         let mut engine = self.engine.clone();
-        let mut transition = self.pending.as_ref().and_then(|pending| pending.transition.clone());
+        let mut open = self.pending.as_ref().map(|pending| pending.own.clone());
+        let mut before = self.last_input.clone();
         let mut forecast = GaussianForecast {
             state_means: Vec::with_capacity(horizon * d),
             state_covs: Vec::with_capacity(horizon * d * d),
@@ -102,11 +107,13 @@ impl GaussianOnlineFilter {
             emission_covs: vec![0.0; horizon * m * m],
         };
         for h in 0..horizon {
-            let input = future_inputs[h * u..(h + 1) * u].to_vec();
-            let given = Given { emission: vec![f64::NAN; m], input, transition: transition.take() };
-            advance(&self.params, &mut engine, &given)?;
             let t = first + h;
-            let (_, offset) = self.params.offsets_at(t, &given.input);
+            let input = future_inputs[h * u..(h + 1) * u].to_vec();
+            let own = open.take().map_or_else(|| self.own(t, before.as_deref(), &input), Ok)?;
+            before = Some(input.clone());
+            let given = Given { emission: vec![f64::NAN; m], input, own };
+            advance(&self.params, &mut engine, &given)?;
+            let (system, (_, offset)) = (given.system(&self.params), given.offsets(&self.params, t));
             let series =
                 Series { emission_offset: Some(Steps::fixed(&offset)), ..Series::new(&given.emission) };
             let mean = engine.predicted_mean();

@@ -6,7 +6,9 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use statewise_kernels::gaussian::{MeanState, OnlineKalmanState, RiccatiReport, RiccatiState};
 
-use super::stream::{GaussianOnlineFilter, GaussianTransition, Given};
+use super::stream::GaussianOnlineFilter;
+use super::stream_diffuse::Early;
+use super::stream_step::{GaussianStep, Given};
 use crate::error::{Error, Result};
 
 /// What [`GaussianOnlineFilter::state`] answers. Doubles are written so that they read back exactly;
@@ -19,6 +21,10 @@ pub struct GaussianFilterState {
     steps: Vec<SavedStep>,
     /// Whether the last of them is open: predicted, not yet taken.
     open: bool,
+    /// Whether the steps start from a diffuse state, which they do not pin down.
+    diffuse: bool,
+    /// The input of the last step taken.
+    last_input: Option<Vec<f64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,7 +33,7 @@ struct SavedStep {
     /// `None` where missing.
     emission: Vec<Option<f64>>,
     input: Vec<f64>,
-    transition: Option<GaussianTransition>,
+    own: GaussianStep,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,13 +67,21 @@ impl GaussianOnlineFilter {
             Some(oldest) => Checkpoint::of(&oldest.before),
             None => Checkpoint::of(&self.engine.state()),
         };
-        let mut steps: Vec<SavedStep> = self.kept.iter().map(|step| step.given.clone().into()).collect();
+        let early = self.early.iter().flat_map(|early| &early.steps);
+        let taken = early.chain(self.kept.iter().map(|step| &step.given));
+        let mut steps: Vec<SavedStep> = taken.cloned().map(SavedStep::from).collect();
         if let Some(pending) = &self.pending {
-            let (input, transition) = (pending.input.clone(), pending.transition.clone());
+            let (input, own) = (pending.input.clone(), pending.own.clone());
             let emission = vec![None; self.params.emission_dim()];
-            steps.push(SavedStep { emission, input, transition });
+            steps.push(SavedStep { emission, input, own });
         }
-        GaussianFilterState { checkpoint, steps, open: self.pending.is_some() }
+        GaussianFilterState {
+            checkpoint,
+            steps,
+            open: self.pending.is_some(),
+            diffuse: self.early.is_some(),
+            last_input: self.last_input.clone(),
+        }
     }
 
     /// Goes on from a saved state of a filter with the same parameters, with the same bits.
@@ -79,6 +93,7 @@ impl GaussianOnlineFilter {
         let mut next = self.clone();
         next.kept.clear();
         next.pending = None;
+        next.early = state.diffuse.then(|| Early::start(&self.params));
         next.engine.restore(&self.params.system(), &checkpoint).map_err(|error| {
             Error::argument("state.checkpoint", error, "the state of a filter with the same parameters")
         })?;
@@ -87,13 +102,15 @@ impl GaussianOnlineFilter {
             let given = Given::from(step.clone());
             next.check_emission(&given.emission)?;
             next.check_input(&given.input)?;
-            given.transition.as_ref().map_or(Ok(()), |f| f.check(self.params.state_dim()))?;
+            given.own.check(self.params.state_dim(), self.params.emission_dim())?;
             if i + open < state.steps.len() {
                 next.take(given)?;
             } else {
-                next.open(given.input, given.transition)?;
+                next.open(given.input, given.own)?;
             }
         }
+        state.last_input.as_ref().map_or(Ok(()), |input| self.check_input(input))?;
+        next.last_input.clone_from(&state.last_input);
         *self = next;
         Ok(())
     }
@@ -151,14 +168,14 @@ impl Checkpoint {
 impl From<Given> for SavedStep {
     fn from(given: Given) -> Self {
         let emission = given.emission.into_iter().map(|y| (!y.is_nan()).then_some(y)).collect();
-        SavedStep { emission, input: given.input, transition: given.transition }
+        SavedStep { emission, input: given.input, own: given.own }
     }
 }
 
 impl From<SavedStep> for Given {
     fn from(step: SavedStep) -> Self {
         let emission = step.emission.into_iter().map(|y| y.unwrap_or(f64::NAN)).collect();
-        Given { emission, input: step.input, transition: step.transition }
+        Given { emission, input: step.input, own: step.own }
     }
 }
 
