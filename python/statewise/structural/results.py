@@ -100,7 +100,7 @@ class StructuralFit:
 
     @property
     def criteria(self) -> InformationCriteria:
-        """AIC and BIC. States with a diffuse start do not count as parameters, as they do elsewhere."""
+        """AIC and BIC."""
         return self.model.information_criteria(self.params, self.data, props=self.props)
 
     def decompose(self) -> Decomposition:

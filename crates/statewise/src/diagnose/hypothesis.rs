@@ -99,8 +99,7 @@ pub fn portmanteau(
 }
 
 /// Tests that the last `len` values have the variance of the first `len`; `None` takes a third of them.
-///
-/// Missing values before the first and after the last one observed (a diffuse start, say) do not count.
+/// NaN marks a missing value; those before the first observed one (innovations of a diffuse start) are cut off.
 ///
 /// H = (Σ_last x² / n_last) / (Σ_first x² / n_first) ~ F(n_last, n_first)
 ///
@@ -114,7 +113,7 @@ pub fn heteroskedasticity(
     len: Option<usize>,
     alternative: Alternative,
 ) -> Result<TestResult> {
-    let series = trimmed(series);
+    let series = &series[series.iter().position(|x| !x.is_nan()).unwrap_or(0)..];
     let total = series.len();
     let len = len.unwrap_or((total as f64 / 3.0).round_ties_even() as usize);
     if len == 0 || len > total {
@@ -143,15 +142,6 @@ pub fn heteroskedasticity(
         Alternative::Decreasing => lower,
     };
     Ok(TestResult { statistic, p_value, dof: last_dof, denominator_dof: Some(first_dof) })
-}
-
-/// The series from its first observed value to its last.
-fn trimmed(series: &[f64]) -> &[f64] {
-    let seen = |x: &f64| !x.is_nan();
-    match (series.iter().position(seen), series.iter().rposition(seen)) {
-        (Some(first), Some(last)) => &series[first..=last],
-        _ => &[],
-    }
 }
 
 /// Tests that values are Gaussian by their third and fourth moments.
