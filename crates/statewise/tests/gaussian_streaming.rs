@@ -11,8 +11,7 @@ use statewise::infer::gaussian::{
 use statewise::model::linear_gaussian::LgssmParams;
 use statewise::params::Array;
 use statewise_testkit::{
-    GaussianProblem, GaussianShape, diffuse_gaussian_corpus, gaussian_contradictions, gaussian_corpus,
-    random_gaussian_problem,
+    GaussianProblem, GaussianShape, gaussian_contradictions, gaussian_corpus, random_gaussian_problem,
 };
 
 const DEFAULT: GaussianOptions =
@@ -275,72 +274,6 @@ fn a_filter_restored_from_json_goes_on_with_the_same_bits() {
         assert_eq!(second.belief(), whole.belief());
         assert_eq!(second.innovation().map(|i| i.nis), whole.innovation().map(|i| i.nis));
     }
-}
-
-/// Where both are infinite nothing more is known.
-fn assert_alike(problem: &str, what: &str, got: &[f64], want: &[f64]) {
-    let finite = |x: &[f64]| x.iter().map(|x| if x.is_finite() { *x } else { 0.0 }).collect::<Vec<_>>();
-    assert!(got.iter().zip(want).all(|(g, w)| g.is_finite() == w.is_finite()), "{problem}: {what}");
-    assert_close(problem, what, &finite(got), &finite(want), 1e-9);
-}
-
-#[test]
-fn a_diffuse_start_gives_what_the_filter_says_of_every_prefix() {
-    let mut handed_over = 0;
-    for problem in diffuse_gaussian_corpus() {
-        let (params, name, m, d) =
-            (params(&problem), &problem.name, problem.emission_dim, problem.state_dim);
-        let mut online = params.online_filter(&DEFAULT, 3).unwrap();
-        for (t, row) in problem.emissions.chunks_exact(m).enumerate() {
-            let known = Dataset::single(&problem.emissions[..(t + 1) * m], m).unwrap();
-            let want = params.filter(&known, &DEFAULT).unwrap();
-            if t % 2 == 0 {
-                online.predict(&[]).unwrap();
-                let predicted = &want.predicted.means[t * d..];
-                assert_alike(name, "prediction", &online.belief().mean, predicted);
-                assert_alike(name, "its spread", &online.belief().cov, want.predicted.covs.of(0, t));
-            }
-            online.update(row, &[]).unwrap();
-            assert_alike(name, "mean", &online.belief().mean, &want.filtered.means[t * d..]);
-            assert_alike(name, "covariance", &online.belief().cov, want.filtered.covs.of(0, t));
-            assert_close(name, "evidence", &[online.marginal_loglik()], &want.marginal_loglik, 1e-9);
-            assert_eq!(online.num_steps(), t + 1);
-            // In the middle of it all the filter is put down as text and taken up again.
-            let text = serde_json::to_string(&online.state()).unwrap();
-            let state: GaussianFilterState = serde_json::from_str(&text).unwrap();
-            online = params.online_filter(&DEFAULT, 3).unwrap();
-            online.restore(&state).unwrap();
-            if t + 2 < problem.num_steps {
-                match online.forecast(2, &[]) {
-                    Ok(got) => {
-                        let want = params.forecast(&known, 2, &[], &DEFAULT).unwrap().remove(0);
-                        assert_close(name, "forecast", &got.emission_means, &want.emission_means, 1e-9);
-                        assert_close(name, "its spread", &got.emission_covs, &want.emission_covs, 1e-9);
-                        handed_over += 1;
-                    }
-                    Err(error) => assert!(error.to_string().contains("diffuse"), "{error}"),
-                }
-            }
-        }
-    }
-    assert!(handed_over > 20, "{handed_over} proper beliefs");
-}
-
-#[test]
-fn after_a_diffuse_start_measurements_may_come_late() {
-    let shape = GaussianShape { offsets: true, ..GaussianShape::default() };
-    let problem = random_gaussian_problem(2, 1, 12, shape, 21).diffuse(&[1.0, 0.0, 0.0, 1.0]);
-    let params = params(&problem);
-    let mut rows = problem.emissions.clone();
-    let late = std::mem::replace(&mut rows[8], f64::NAN);
-    let mut online = fed(&params, &rows, &DEFAULT, 6);
-    online.late_update(8, &[late]).unwrap();
-    let want = params.filter(&data(&problem), &DEFAULT).unwrap();
-    assert_close("late", "mean", &online.belief().mean, &want.filtered.means[11 * 2..], 1e-10);
-    assert_close("late", "evidence", &[online.marginal_loglik()], &want.marginal_loglik, 1e-10);
-    let smoothed = params.smoother(&data(&problem), &DEFAULT).unwrap().smoothed;
-    assert_close("late", "window", &online.fixed_lag(4).unwrap().means, &smoothed.means[7 * 2..], 1e-9);
-    assert!(online.fixed_lag(11).is_err() && online.late_update(0, &[late]).is_err());
 }
 
 #[test]

@@ -47,8 +47,8 @@ class Transition(NamedTuple):
 class GaussianOnlineFilter:
     """A filter that keeps its last belief and a short history; made by `model.online_filter(params)`.
 
-    Fed with the same observations it gives what `model.filter` gives, bit for bit (after a diffuse start:
-    to rounding). It also takes plain parameters, as `lgssm_filter` does.
+    Fed with the same observations it gives what `model.filter` gives, bit for bit. It also takes plain
+    parameters, as `lgssm_filter` does.
 
     * `history`: how many of the last steps are kept, for fixed-lag smoothing and late measurements.
     """

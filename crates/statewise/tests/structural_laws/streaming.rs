@@ -62,26 +62,6 @@ fn steps_made_of_their_inputs_are_those_of_the_whole_series() {
     }
 }
 
-#[test]
-fn a_diffuse_start_is_taken_over_once_it_is_pinned_down() {
-    let options = GaussianOptions::default();
-    for model in corpus::models() {
-        let (data, params) = (corpus::data(&model), corpus::params(&model));
-        let (d, sequence) = (model.state_dim(), data.sequence(0));
-        let lowered = model.lower(&params, &data).unwrap();
-        let Ok(want) = lowered.filter(&data, &options) else { continue };
-        let mut online = start(&model, &params, 2);
-        for t in 0..NUM_STEPS {
-            online.update(sequence.emission(t), sequence.input(t)).unwrap();
-        }
-        close("evidence", &[online.marginal_loglik()], &want.marginal_loglik);
-        // A filtered state that is still diffuse, or just no longer, has no digits to compare.
-        if lowered.num_diffuse_steps(&data, 0).unwrap() + 1 < NUM_STEPS {
-            close("mean", &online.belief().mean, &want.filtered.means[(NUM_STEPS - 1) * d..]);
-        }
-    }
-}
-
 fn process(time: Time) -> StructuralTimeSeries {
     let matern: ComponentSpec = Matern { smoothness: Smoothness::ThreeHalves }.into();
     build(StructuralSpec { input_dim: 1, time, ..StructuralSpec::new(vec![matern]) })

@@ -20,7 +20,6 @@ mod smooth;
 mod source;
 mod square_root;
 mod stream;
-mod stream_diffuse;
 mod stream_read;
 mod stream_replay;
 mod stream_state;

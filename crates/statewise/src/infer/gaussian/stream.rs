@@ -6,25 +6,19 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use statewise_kernels::gaussian::{Gains, OnlineKalman, OnlineKalmanState, System};
+use statewise_kernels::gaussian::{Gains, OnlineKalman, OnlineKalmanState};
 
 use super::GaussianOptions;
-use super::stream_diffuse::Early;
 use super::stream_step::{GaussianStep, GaussianTransition, Given, StepModel, advance};
 use crate::error::{Error, Result};
 use crate::model::linear_gaussian::LgssmParams;
 
 /// A filter that is fed one observation at a time; bit for bit what [`LgssmParams::filter`] computes.
-///
-/// From a diffuse start it is what the filter says of all steps so far, until they pin the state down; from
-/// there on the two agree to rounding.
 #[derive(Clone, Debug)]
 pub struct GaussianOnlineFilter {
     pub(super) params: Arc<LgssmParams>,
     /// What makes steps of their inputs.
     pub(super) model: Option<Arc<dyn StepModel>>,
-    /// All steps since a diffuse start, while the state is diffuse; the engine then waits.
-    pub(super) early: Option<Early>,
     pub(super) engine: OnlineKalman,
     history: usize,
     /// The last steps, oldest first; at least one where there was one.
@@ -69,7 +63,7 @@ impl LgssmParams {
     /// measurements; memory grows with it, not with the length of the series.
     ///
     /// # Errors
-    /// Parameters that do not fit.
+    /// Parameters that do not fit, or a diffuse initial state.
     pub fn online_filter(&self, options: &GaussianOptions, history: usize) -> Result<GaussianOnlineFilter> {
         GaussianOnlineFilter::start(self.clone(), None, options, history)
     }
@@ -79,7 +73,7 @@ impl GaussianOnlineFilter {
     /// Starts before the first observation; `model` makes steps of their inputs, where parameters do not.
     ///
     /// # Errors
-    /// Parameters that do not fit.
+    /// Parameters that do not fit, or a diffuse initial state.
     pub(crate) fn start(
         params: LgssmParams,
         model: Option<Arc<dyn StepModel>>,
@@ -87,13 +81,14 @@ impl GaussianOnlineFilter {
         history: usize,
     ) -> Result<Self> {
         params.check_params()?;
-        let system = System { initial_diffuse: None, ..params.system() };
-        let engine = OnlineKalman::new(&system, options.steady_state).map_err(Error::in_series(0))?;
-        let early = params.initial_diffuse.is_some().then(|| Early::start(&params));
+        if params.initial_diffuse.is_some() {
+            return Err(Error::argument("initial.diffuse", "a diffuse initial state", "a proper one"));
+        }
+        let engine =
+            OnlineKalman::new(&params.system(), options.steady_state).map_err(Error::in_series(0))?;
         Ok(GaussianOnlineFilter {
             params: Arc::new(params),
             model,
-            early,
             engine,
             history,
             kept: VecDeque::new(),
@@ -142,13 +137,9 @@ impl GaussianOnlineFilter {
     /// Predicts a step, which is then open.
     pub(super) fn open(&mut self, input: Vec<f64>, own: GaussianStep) -> Result<()> {
         let given = Given { emission: vec![f64::NAN; self.params.emission_dim()], input, own };
-        let belief = if let Some(early) = &self.early {
-            early.with(&self.params, given.clone())?.belief
-        } else {
-            let mut engine = self.engine.clone();
-            advance(&self.params, &mut engine, &given)?;
-            belief(&engine)
-        };
+        let mut engine = self.engine.clone();
+        advance(&self.params, &mut engine, &given)?;
+        let belief = belief(&engine);
         self.pending = Some(Pending { input: given.input, own: given.own, belief });
         Ok(())
     }
@@ -196,22 +187,13 @@ impl GaussianOnlineFilter {
         self.update(&vec![f64::NAN; self.params.emission_dim()], input).map(|_| ())
     }
 
-    /// Takes a step and keeps it; steps of a diffuse start are kept only until it ends.
+    /// Takes a step and keeps it.
     pub(super) fn take(&mut self, given: Given) -> Result<f64> {
-        let input = given.input.clone();
-        let log_prob = match self.early.take() {
-            Some(early) => self.take_early(early, given)?,
-            None => self.take_proper(given)?,
-        };
-        self.last_input = Some(input);
-        Ok(log_prob)
-    }
-
-    fn take_proper(&mut self, given: Given) -> Result<f64> {
         let log_prob = advance(&self.params, &mut self.engine, &given)?;
         if self.kept.len() >= self.history.max(1) {
             self.kept.pop_front();
         }
+        self.last_input = Some(given.input.clone());
         self.kept.push_back(Arc::new(KeptStep {
             given,
             before: self.engine.state_before().clone(),
@@ -224,13 +206,9 @@ impl GaussianOnlineFilter {
     }
 
     /// p(z_t | y_{1:t}); with a step opened, the prediction of z_{t+1}. Before any step, the initial
-    /// moments. While the state is diffuse, covariances are infinite as those of the filter are.
+    /// moments.
     pub fn belief(&self) -> GaussianBelief {
-        match (&self.pending, &self.early) {
-            (Some(pending), _) => pending.belief.clone(),
-            (None, Some(early)) => early.belief.clone(),
-            (None, None) => belief(&self.engine),
-        }
+        self.pending.as_ref().map_or_else(|| belief(&self.engine), |pending| pending.belief.clone())
     }
 
     /// A second filter that goes on from here on its own; the steps kept are shared.
@@ -240,12 +218,12 @@ impl GaussianOnlineFilter {
 
     /// log p(y_{1:t}).
     pub fn marginal_loglik(&self) -> f64 {
-        self.early.as_ref().map_or_else(|| self.engine.marginal_loglik(), Early::marginal_loglik)
+        self.engine.marginal_loglik()
     }
 
     /// t, the number of steps taken; one that is open is not.
     pub fn num_steps(&self) -> usize {
-        self.early.as_ref().map_or_else(|| self.engine.num_steps(), Early::num_steps)
+        self.engine.num_steps()
     }
 
     /// The parameters; with a model of steps, what all steps share.

@@ -52,7 +52,7 @@ impl GaussianOnlineFilter {
     /// # Errors
     /// More steps than are kept, or no step taken.
     pub fn fixed_lag(&self, lag: usize) -> Result<SmoothedWindow> {
-        let num_steps = self.num_steps();
+        let num_steps = self.engine.num_steps();
         let wanted = num_steps.min(lag.saturating_add(1));
         if wanted == 0 || wanted > self.kept.len() {
             let found = format!("{lag} with {num_steps} steps taken and {} kept", self.kept.len());
@@ -80,7 +80,7 @@ impl GaussianOnlineFilter {
     /// dynamics.
     ///
     /// # Errors
-    /// A horizon of 0, inputs of another size, arrays that end, or a state that is still diffuse.
+    /// A horizon of 0, inputs of another size, or arrays that end.
     pub fn forecast(&self, horizon: usize, future_inputs: &[f64]) -> Result<GaussianForecast> {
         let (d, m, u) = (self.params.state_dim(), self.params.emission_dim(), self.input_dim());
         if horizon == 0 || future_inputs.len() != horizon * u {
@@ -90,10 +90,6 @@ impl GaussianOnlineFilter {
                 found,
                 format!("at least 1 step, {u} values each"),
             ));
-        }
-        if let Some(early) = &self.early {
-            let found = format!("{} steps, which leave the state diffuse", early.num_steps());
-            return Err(Error::argument("emissions", found, "steps that pin it down"));
         }
         let first = self.engine.num_steps();
         self.params.check_num_steps(first + horizon)?;

@@ -7,7 +7,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use statewise_kernels::gaussian::{MeanState, OnlineKalmanState, RiccatiReport, RiccatiState};
 
 use super::stream::GaussianOnlineFilter;
-use super::stream_diffuse::Early;
 use super::stream_step::{GaussianStep, Given};
 use crate::error::{Error, Result};
 
@@ -21,8 +20,6 @@ pub struct GaussianFilterState {
     steps: Vec<SavedStep>,
     /// Whether the last of them is open: predicted, not yet taken.
     open: bool,
-    /// Whether the steps start from a diffuse state, which they do not pin down.
-    diffuse: bool,
     /// The input of the last step taken.
     last_input: Option<Vec<f64>>,
 }
@@ -67,21 +64,14 @@ impl GaussianOnlineFilter {
             Some(oldest) => Checkpoint::of(&oldest.before),
             None => Checkpoint::of(&self.engine.state()),
         };
-        let early = self.early.iter().flat_map(|early| &early.steps);
-        let taken = early.chain(self.kept.iter().map(|step| &step.given));
-        let mut steps: Vec<SavedStep> = taken.cloned().map(SavedStep::from).collect();
+        let mut steps: Vec<SavedStep> = self.kept.iter().map(|step| step.given.clone().into()).collect();
         if let Some(pending) = &self.pending {
             let (input, own) = (pending.input.clone(), pending.own.clone());
             let emission = vec![None; self.params.emission_dim()];
             steps.push(SavedStep { emission, input, own });
         }
-        GaussianFilterState {
-            checkpoint,
-            steps,
-            open: self.pending.is_some(),
-            diffuse: self.early.is_some(),
-            last_input: self.last_input.clone(),
-        }
+        let (open, last_input) = (self.pending.is_some(), self.last_input.clone());
+        GaussianFilterState { checkpoint, steps, open, last_input }
     }
 
     /// Goes on from a saved state of a filter with the same parameters, with the same bits.
@@ -93,7 +83,6 @@ impl GaussianOnlineFilter {
         let mut next = self.clone();
         next.kept.clear();
         next.pending = None;
-        next.early = state.diffuse.then(|| Early::start(&self.params));
         next.engine.restore(&self.params.system(), &checkpoint).map_err(|error| {
             Error::argument("state.checkpoint", error, "the state of a filter with the same parameters")
         })?;
