@@ -5,6 +5,7 @@
 //!
 //! [`LgssmParams`]: crate::model::linear_gaussian::LgssmParams
 
+mod ahead;
 mod covariances;
 mod filter;
 mod flat_smoothing;
@@ -91,7 +92,6 @@ pub(crate) struct LotBuffers {
     scratch: Vec<f64>,
     filtered: Vec<f64>,
     innovations: Vec<f64>,
-    adjoints: Vec<f64>,
     lot: Vec<f64>,
 }
 
