@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -70,7 +71,7 @@ class InformationCriteria(NamedTuple):
     """Fit against size; the smaller the criterion, the better.
 
     * `marginal_loglik`: log p(y | θ), the prior left out.
-    * `num_parameters`: p, the free parameters.
+    * `num_parameters`: p, the free parameters; diffuse states are none.
     * `num_observations`: n, the time steps with any observation.
     * `aic`: -2 log p(y | θ) + 2 p.
     * `bic`: -2 log p(y | θ) + p log n.
@@ -83,6 +84,17 @@ class InformationCriteria(NamedTuple):
     aic: float
     bic: float
     icl: float | None
+
+    def counting(self, more: int) -> InformationCriteria:
+        """The criteria with `more` parameters counted: with the diffuse states of a structural model, which
+        do not count otherwise, they are those of statsmodels."""
+        penalty = more * math.log(self.num_observations)
+        return self._replace(
+            num_parameters=self.num_parameters + more,
+            aic=self.aic + 2.0 * more,
+            bic=self.bic + penalty,
+            icl=None if self.icl is None else self.icl + penalty,
+        )
 
 
 class CrossValidation(NamedTuple):
