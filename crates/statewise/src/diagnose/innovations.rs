@@ -7,11 +7,9 @@
 //! start moves which no observation has seen before: they pin it down and tell nothing else. Others are
 //! ordinary, though other directions be open.
 
-use statewise_kernels::linalg::semidefinite_cholesky;
-
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::infer::gaussian::{GaussianOptions, Plan, add_emission_cov};
+use crate::infer::gaussian::{GaussianOptions, Plan, add_emission_cov, whiten, whiten_observed};
 use crate::model::linear_gaussian::LgssmParams;
 
 /// Innovations of all rows of a dataset.
@@ -124,7 +122,6 @@ impl Innovations {
         let innovation = |i: usize| if cov[i * (m + 1)].is_finite() { y[i] - mean[i] } else { f64::NAN };
         let v: Vec<f64> = (0..m).map(innovation).collect();
         let seen: Vec<usize> = (0..m).filter(|i| !v[*i].is_nan()).collect();
-        let k = seen.len();
         for &i in &seen {
             for &j in &seen {
                 self.covs[(row * m + i) * m + j] = cov[i * m + j];
@@ -133,12 +130,8 @@ impl Innovations {
             let variance = cov[i * m + i];
             self.marginal[row * m + i] = if variance > 0.0 { v[i] / variance.sqrt() } else { f64::NAN };
         }
-        let block: Vec<f64> = (0..k * k).map(|ij| cov[seen[ij / k] * m + seen[ij % k]]).collect();
-        let values: Vec<f64> = seen.iter().map(|i| v[*i]).collect();
-        let white = whiten(&values, block);
-        for (&i, e) in seen.iter().zip(&white) {
-            self.standardised[row * m + i] = *e;
-        }
+        let white = whiten_observed(&v, cov);
+        self.standardised[row * m..(row + 1) * m].copy_from_slice(&white);
         let counted = white.iter().filter(|e| !e.is_nan());
         self.dofs[row] = counted.clone().count();
         if self.dofs[row] > 0 {
@@ -151,21 +144,6 @@ impl Innovations {
         let m = self.values.len() / self.nis.len().max(1);
         rows.map(|row| self.standardised[row * m + i]).collect()
     }
-}
-
-/// L⁻¹ v with L Lᵀ = `cov`; NaN in directions without variance.
-pub(super) fn whiten(v: &[f64], cov: Vec<f64>) -> Vec<f64> {
-    let n = v.len();
-    let mut l = cov;
-    if semidefinite_cholesky(&mut l, n).is_err() {
-        return vec![f64::NAN; n];
-    }
-    let mut white = v.to_vec();
-    for i in 0..n {
-        let known: f64 = (0..i).filter(|j| l[j * n + j] > 0.0).map(|j| l[i * n + j] * white[j]).sum();
-        white[i] = if l[i * n + i] > 0.0 { (white[i] - known) / l[i * n + i] } else { f64::NAN };
-    }
-    white
 }
 
 /// Normalised estimation errors squared of `states` under N(`means`, `covs`).

@@ -149,6 +149,9 @@ impl Directions {
         if moments || self.is_forgotten {
             step.filtered = self.moved();
         }
+        if moments {
+            step.white = white;
+        }
         step
     }
 
@@ -247,6 +250,76 @@ impl Directions {
             }
         }
         out
+    }
+
+    /// Rows of X V_t, of steps before, over the columns of today: a in units of R, and b.
+    fn in_units_of_today(&self, rows: &[f64], then: &Directions) -> [Vec<f64>; 2] {
+        if then.width == 0 || self.width == 0 {
+            return [Vec::new(), Vec::new()];
+        }
+        let turned = times(
+            [rows.len() / then.width, then.width, self.width],
+            rows,
+            &transposed_times([then.width, self.stride(), self.width], &then.basis, &self.basis),
+        );
+        let open = turned.chunks_exact(self.width).flat_map(|row| row[self.rank..].to_vec()).collect();
+        [self.solve(&turned), open]
+    }
+
+    /// How filtered states of an earlier step move with what is known of δ now, \[D, rank\] and \[D, open\].
+    pub(in crate::gaussian) fn states_of(&self, then: &Directions) -> [Vec<f64>; 2] {
+        self.in_units_of_today(&then.columns, then)
+    }
+
+    /// What standardised innovations of an earlier step lose per unit, \[M, rank\].
+    pub(in crate::gaussian) fn innovations_of(&self, then: &Directions, white: &[f64]) -> Vec<f64> {
+        let [units, _] = self.in_units_of_today(white, then);
+        units
+    }
+
+    /// Moves a mean given δ = 0 and its covariance to those with what is known of δ.
+    pub fn add_to(&self, estimate: &[f64], mean: &mut [f64], cov: &mut [f64]) {
+        if self.width > 0 {
+            let moved = self.moved();
+            moved.add_mean(estimate, mean);
+            moved.add_cov(self.d, cov);
+        }
+    }
+
+    /// All that it holds, to be stored.
+    pub fn to_values(&self) -> Vec<f64> {
+        let sizes = [self.d, self.width, self.rank, self.stride(), usize::from(self.is_forgotten)];
+        let mut values: Vec<f64> = sizes.iter().map(|x| *x as f64).collect();
+        values.extend([&self.columns, &self.basis, &self.root, &self.rounding.cov].into_iter().flatten());
+        values
+    }
+
+    /// Takes up what [`Directions::to_values`] answered; `None` if it is no such thing.
+    pub fn from_values(values: &[f64]) -> Option<Self> {
+        let (sizes, mut rest) = values.split_at_checked(5)?;
+        let size = |i: usize| (sizes[i] >= 0.0 && sizes[i] < 1e6).then_some(sizes[i] as usize);
+        let [d, width, rank, q] = [size(0)?, size(1)?, size(2)?, size(3)?];
+        if rest.len() != d * width + q * width + q * q + d * d || rank > width || width > q {
+            return None;
+        }
+        let mut take = |len: usize| {
+            let (part, more) = rest.split_at(len);
+            rest = more;
+            part.to_vec()
+        };
+        let (columns, basis, root) = (take(d * width), take(q * width), take(q * q));
+        let rounding = Rounding { cov: take(d * d) };
+        Some(Directions { d, width, rank, columns, basis, root, rounding, is_forgotten: sizes[4] != 0.0 })
+    }
+
+    /// The norm of row i of A V.
+    pub(in crate::gaussian) fn row_norm(&self, i: usize) -> f64 {
+        self.columns[i * self.width..(i + 1) * self.width].iter().map(|x| x * x).sum::<f64>().sqrt()
+    }
+
+    /// D.
+    pub(in crate::gaussian) fn state_dim(&self) -> usize {
+        self.d
     }
 
     /// How states move with δ.

@@ -22,6 +22,8 @@ pub(super) struct Step {
     pub(super) predicted: Moved,
     pub(super) filtered: Moved,
     pub(super) emission: Moved,
+    /// U A V, what standardised innovations lose per unit of (a, b), \[M, width\].
+    pub(super) white: Vec<f64>,
     /// One per entry of y_t.
     pub(super) rows: Vec<Row>,
     /// −log det L − ½ n log 2π less what log det R grows by.
@@ -84,6 +86,19 @@ impl DiffuseTable {
         self.step(t).emission.add_cov(self.m, out);
     }
 
+    /// Takes what δ adds to E(z_t | y_{1:t}) off again, for the last step.
+    pub(in crate::gaussian) fn take_off(&self, estimate: &[f64], mean: &mut [f64]) {
+        let opposite: Vec<f64> = estimate.iter().map(|z| -z).collect();
+        if let Some(step) = self.steps.last() {
+            step.filtered.add_mean(&opposite, mean);
+        }
+    }
+
+    /// What standardised innovations lose per unit of (a, b), \[M, width\].
+    pub(in crate::gaussian) fn white(&self, t: usize) -> &[f64] {
+        &self.step(t).white
+    }
+
     /// Whether some direction of z_t is open given y_{1:t-1}.
     pub fn is_open(&self, t: usize) -> bool {
         !self.step(t).predicted.open.is_empty()
@@ -100,7 +115,7 @@ impl Moved {
     }
 
     /// C += B Bᵀ, and infinite where open.
-    fn add_cov(&self, n: usize, out: &mut [f64]) {
+    pub(super) fn add_cov(&self, n: usize, out: &mut [f64]) {
         if !self.units.is_empty() {
             let rank = self.units.len() / n;
             for (i, row) in self.units.chunks_exact(rank).enumerate() {

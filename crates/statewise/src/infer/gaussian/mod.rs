@@ -24,6 +24,7 @@ mod stream;
 mod stream_read;
 mod stream_replay;
 mod stream_state;
+mod whiten;
 
 pub use filter::{FilteredSlices, GaussianFiltered};
 pub use forecast::GaussianForecast;
@@ -37,6 +38,7 @@ pub(crate) use smooth::{SmoothedLot, Wanted};
 pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition};
 pub use stream_read::Innovation;
 pub use stream_state::GaussianFilterState;
+pub(crate) use whiten::{whiten, whiten_observed};
 
 use serde::{Deserialize, Serialize};
 use statewise_kernels::gaussian::{

@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use statewise_kernels::gaussian::{Gains, OnlineKalman, OnlineKalmanState, Series, Steps, System};
+use statewise_kernels::gaussian::{
+    DiffuseTable, Directions, Gains, OnlineKalman, OnlineKalmanState, Series, Steps, System,
+};
 use statewise_kernels::linalg::negative_pivot;
 
 use super::GaussianOptions;
@@ -62,8 +64,19 @@ pub(super) struct KeptStep {
     pub(super) before: OnlineKalmanState,
     pub(super) gains: Gains,
     pub(super) predicted: Vec<f64>,
+    /// Given δ = 0 where a diffuse start counts, as `innovation`.
     pub(super) filtered: Vec<f64>,
     pub(super) innovation: Vec<f64>,
+    pub(super) diffuse: Option<KeptDiffuse>,
+}
+
+/// What a step keeps where a diffuse start counts.
+#[derive(Clone, Debug)]
+pub(super) struct KeptDiffuse {
+    pub(super) table: DiffuseTable,
+    pub(super) directions: Directions,
+    /// E(y_t | y_{1:t-1}), \[M\].
+    pub(super) emission: Vec<f64>,
 }
 
 /// A step predicted but not updated.
@@ -80,13 +93,12 @@ impl LgssmParams {
     /// `history` is the number of last steps that are kept for fixed-lag smoothing and for late
     /// measurements; memory grows with it, not with the length of the series.
     ///
+    /// With a diffuse start, beliefs have infinite variances as [`LgssmParams::filter`] says.
+    ///
     /// # Errors
-    /// Parameters that do not fit, or a diffuse initial state.
+    /// Parameters that do not fit.
     pub fn online_filter(&self, options: &GaussianOptions, history: usize) -> Result<GaussianOnlineFilter> {
         self.check_params()?;
-        if self.initial_diffuse.is_some() {
-            return Err(Error::argument("initial.diffuse", "a diffuse initial state", "a proper one"));
-        }
         let engine =
             OnlineKalman::new(&self.system(), options.steady_state).map_err(Error::in_series(0))?;
         let params = Arc::new(self.clone());
@@ -181,13 +193,19 @@ impl GaussianOnlineFilter {
         if self.kept.len() >= self.history.max(1) {
             self.kept.pop_front();
         }
+        let diffuse = self.engine.diffuse_step().map(|(table, directions, emission)| KeptDiffuse {
+            table: table.clone(),
+            directions: directions.clone(),
+            emission: emission.to_vec(),
+        });
         self.kept.push_back(Arc::new(KeptStep {
             given,
             before: self.engine.state_before().clone(),
             gains: self.engine.gains().clone(),
             predicted: self.engine.predicted_mean().to_vec(),
-            filtered: self.engine.filtered_mean().to_vec(),
+            filtered: self.engine.mean_given_zero().to_vec(),
             innovation: self.engine.innovation().to_vec(),
+            diffuse,
         }));
         Ok(log_prob)
     }
