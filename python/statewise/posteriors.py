@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -70,7 +71,7 @@ class InformationCriteria(NamedTuple):
     """Fit against size; the smaller the criterion, the better.
 
     * `marginal_loglik`: log p(y | θ), the prior left out.
-    * `num_parameters`: p, the free parameters.
+    * `num_parameters`: p, the free parameters; diffuse states are none.
     * `num_observations`: n, the time steps with any observation.
     * `aic`: -2 log p(y | θ) + 2 p.
     * `bic`: -2 log p(y | θ) + p log n.
@@ -87,6 +88,23 @@ class InformationCriteria(NamedTuple):
     icl: float | None
     aicc: float
     hqic: float
+
+    def counting(self, more: int) -> InformationCriteria:
+        """The criteria with `more` parameters counted: with the diffuse states of a structural model, which
+        do not count otherwise, they are those of statsmodels."""
+        n, p = self.num_observations, self.num_parameters + more
+        deviance, penalty = -2.0 * self.marginal_loglik, more * math.log(n)
+        spare = n - p - 1.0
+        return InformationCriteria(
+            self.marginal_loglik,
+            p,
+            n,
+            aic=self.aic + 2.0 * more,
+            bic=self.bic + penalty,
+            icl=None if self.icl is None else self.icl + penalty,
+            aicc=deviance + 2.0 * p * n / spare if spare > 0.0 else math.inf,
+            hqic=deviance + 2.0 * p * math.log(math.log(max(n, math.e))),
+        )
 
 
 class CrossValidation(NamedTuple):

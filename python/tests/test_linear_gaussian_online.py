@@ -179,3 +179,30 @@ def dense_kernel(params):
         return smooth + params.ou.variance * np.exp(-params.ou.rate * lag)
 
     return kernel
+
+
+def test_a_diffuse_start_is_pinned_down_step_by_step():
+    from statewise.structural import Intervention, LocalLinearTrend, Regression, StructuralTimeSeries
+
+    rng = np.random.default_rng(4)
+    u = rng.normal(size=(30, 1))
+    y = np.cumsum(rng.normal(size=(30, 1)), axis=0) + 2.0 * u
+    model = StructuralTimeSeries(LocalLinearTrend() + Regression(0) + Intervention(12))
+    params, _ = model.initialize(emissions=y, inputs=u)
+    online = model.online_filter(params, history=5)
+    for k in range(30):
+        online.update(y[k], u[k])
+        if k == 1:
+            # Three unknown states and two observations.
+            assert np.isinf(online.forecast(1, u[:1]).emission_stds).all()
+        if k == 20:
+            state = json.loads(json.dumps(online.state()))
+            online = model.online_filter(params, history=5)
+            online.restore(state)
+    smoothed = model.smoother(params, y, u)
+    np.testing.assert_allclose(online.marginal_loglik, smoothed.marginal_loglik, rtol=1e-9)
+    np.testing.assert_allclose(online.mean, smoothed.smoothed_means[-1], rtol=1e-7)
+    means, _ = online.fixed_lag(4)
+    np.testing.assert_allclose(means, smoothed.smoothed_means[-5:], rtol=1e-7)
+    with pytest.raises(sw.StatewiseError, match="transition"):
+        online.insert_step(28, y[0], inputs=u[0])

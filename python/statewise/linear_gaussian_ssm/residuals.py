@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Innovations(NamedTuple):
-    """What each observation adds to what was predicted; NaN where missing or before the end of a diffuse
-    start.
+    """What each observation adds to what was predicted; NaN where missing, or moved by a diffuse direction
+    of the start that no observation has seen before.
 
     * `values`, `covs`: v_t = y_t - E(y_t | y_{1:t-1}), [T, M], and its covariance S_t, [T, M, M].
     * `standardised`: L⁻¹ v_t with L Lᵀ = S_t; independent N(0, I) if the model is right, [T, M].
     * `marginal`: each entry over its own standard deviation, [T, M].
     * `nis`, `dofs`: v_tᵀ S_t⁻¹ v_t and its degrees of freedom, [T].
-    * `num_diffuse_steps`: steps that are left out because the state is diffuse.
+    * `num_diffuse_steps`: steps at the start before which some direction of the state is diffuse.
     """
 
     values: PerStep

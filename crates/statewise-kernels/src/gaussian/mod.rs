@@ -38,7 +38,7 @@ pub use block_tridiagonal::{
     block_tridiagonal_log_normalizer,
 };
 pub use collapse::{Collapse, CollapsedRows};
-pub use diffuse::{DiffuseGains, DiffuseSmoothing};
+pub use diffuse::{DiffuseRows, DiffuseStart, DiffuseTable, Directions};
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
 pub use information::{

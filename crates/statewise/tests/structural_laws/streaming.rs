@@ -62,6 +62,28 @@ fn steps_made_of_their_inputs_are_those_of_the_whole_series() {
     }
 }
 
+#[test]
+fn a_diffuse_start_is_that_of_the_whole_series() {
+    let options = GaussianOptions::default();
+    for model in corpus::models() {
+        let (data, params) = (corpus::data(&model), corpus::params(&model));
+        let (d, sequence) = (model.state_dim(), data.sequence(0));
+        let lowered = model.lower(&params, &data).unwrap();
+        let want = lowered.filter(&data, &options).unwrap();
+        let mut online = start(&model, &params, 2);
+        for t in 0..NUM_STEPS {
+            online.update(sequence.emission(t), sequence.input(t)).unwrap();
+            // What is still unknown has an infinite variance in both.
+            let (got, cov) = (online.belief(), want.filtered.covs.of(0, t));
+            let known: Vec<usize> = (0..d).filter(|i| cov[i * (d + 1)].is_finite()).collect();
+            assert!((0..d).all(|i| got.cov[i * (d + 1)].is_finite() == known.contains(&i)));
+            let of = |means: &[f64]| known.iter().map(|i| means[*i]).collect::<Vec<f64>>();
+            close("mean", &of(&got.mean), &of(&want.filtered.means[t * d..(t + 1) * d]));
+        }
+        close("evidence", &[online.marginal_loglik()], &want.marginal_loglik);
+    }
+}
+
 fn process(time: Time) -> StructuralTimeSeries {
     let matern: ComponentSpec = Matern { smoothness: Smoothness::ThreeHalves }.into();
     build(StructuralSpec { input_dim: 1, time, ..StructuralSpec::new(vec![matern]) })

@@ -5,6 +5,7 @@
 //!
 //! [`LgssmParams`]: crate::model::linear_gaussian::LgssmParams
 
+mod ahead;
 mod covariances;
 mod filter;
 mod flat_smoothing;
@@ -24,6 +25,7 @@ mod stream_read;
 mod stream_replay;
 mod stream_state;
 mod stream_step;
+mod whiten;
 
 pub use filter::{FilteredSlices, GaussianFiltered};
 pub use forecast::GaussianForecast;
@@ -38,6 +40,7 @@ pub use stream::{GaussianBelief, GaussianOnlineFilter};
 pub use stream_read::Innovation;
 pub use stream_state::GaussianFilterState;
 pub use stream_step::{GaussianStep, GaussianTransition, StepModel};
+pub(crate) use whiten::{whiten, whiten_observed};
 
 use serde::{Deserialize, Serialize};
 use statewise_kernels::gaussian::{
@@ -93,7 +96,6 @@ pub(crate) struct LotBuffers {
     scratch: Vec<f64>,
     filtered: Vec<f64>,
     innovations: Vec<f64>,
-    adjoints: Vec<f64>,
     lot: Vec<f64>,
 }
 

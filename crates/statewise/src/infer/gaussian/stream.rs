@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use statewise_kernels::gaussian::{Gains, OnlineKalman, OnlineKalmanState};
+use statewise_kernels::gaussian::{DiffuseTable, Directions, Gains, OnlineKalman, OnlineKalmanState};
 
 use super::GaussianOptions;
 use super::stream_step::{GaussianStep, GaussianTransition, Given, StepModel, advance};
@@ -44,8 +44,19 @@ pub(super) struct KeptStep {
     pub(super) before: OnlineKalmanState,
     pub(super) gains: Gains,
     pub(super) predicted: Vec<f64>,
+    /// Given δ = 0 where a diffuse start counts, as `innovation`.
     pub(super) filtered: Vec<f64>,
     pub(super) innovation: Vec<f64>,
+    pub(super) diffuse: Option<KeptDiffuse>,
+}
+
+/// What a step keeps where a diffuse start counts.
+#[derive(Clone, Debug)]
+pub(super) struct KeptDiffuse {
+    pub(super) table: DiffuseTable,
+    pub(super) directions: Directions,
+    /// E(y_t | y_{1:t-1}), \[M\].
+    pub(super) emission: Vec<f64>,
 }
 
 /// A step predicted but not updated.
@@ -62,8 +73,10 @@ impl LgssmParams {
     /// `history` is the number of last steps that are kept for fixed-lag smoothing and for late
     /// measurements; memory grows with it, not with the length of the series.
     ///
+    /// With a diffuse start, beliefs have infinite variances as [`LgssmParams::filter`] says.
+    ///
     /// # Errors
-    /// Parameters that do not fit, or a diffuse initial state.
+    /// Parameters that do not fit.
     pub fn online_filter(&self, options: &GaussianOptions, history: usize) -> Result<GaussianOnlineFilter> {
         GaussianOnlineFilter::start(self.clone(), None, options, history)
     }
@@ -73,7 +86,7 @@ impl GaussianOnlineFilter {
     /// Starts before the first observation; `model` makes steps of their inputs, where parameters do not.
     ///
     /// # Errors
-    /// Parameters that do not fit, or a diffuse initial state.
+    /// Parameters that do not fit.
     pub(crate) fn start(
         params: LgssmParams,
         model: Option<Arc<dyn StepModel>>,
@@ -81,9 +94,6 @@ impl GaussianOnlineFilter {
         history: usize,
     ) -> Result<Self> {
         params.check_params()?;
-        if params.initial_diffuse.is_some() {
-            return Err(Error::argument("initial.diffuse", "a diffuse initial state", "a proper one"));
-        }
         let engine =
             OnlineKalman::new(&params.system(), options.steady_state).map_err(Error::in_series(0))?;
         Ok(GaussianOnlineFilter {
@@ -194,13 +204,19 @@ impl GaussianOnlineFilter {
             self.kept.pop_front();
         }
         self.last_input = Some(given.input.clone());
+        let diffuse = self.engine.diffuse_step().map(|(table, directions, emission)| KeptDiffuse {
+            table: table.clone(),
+            directions: directions.clone(),
+            emission: emission.to_vec(),
+        });
         self.kept.push_back(Arc::new(KeptStep {
             given,
             before: self.engine.state_before().clone(),
             gains: self.engine.gains().clone(),
             predicted: self.engine.predicted_mean().to_vec(),
-            filtered: self.engine.filtered_mean().to_vec(),
+            filtered: self.engine.mean_given_zero().to_vec(),
             innovation: self.engine.innovation().to_vec(),
+            diffuse,
         }));
         Ok(log_prob)
     }

@@ -6,20 +6,21 @@ use super::GaussianForecast;
 use super::predictive::add_emission_cov;
 use super::stream::GaussianOnlineFilter;
 use super::stream_step::{Given, advance};
+use super::whiten::whiten_observed;
 use crate::error::{Error, Result};
 
 /// How far the last observation was from its prediction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Innovation {
-    /// v = y − H m − d − D u, \[M\]; NaN where missing.
+    /// v = y − H m − d − D u, \[M\]; NaN where missing, or moved by an open direction of a diffuse start.
     pub residual: Vec<f64>,
-    /// S = H P Hᵀ + R, \[M, M\], of all entries.
+    /// S = H P Hᵀ + R, \[M, M\], of all entries; infinite where an open direction moves them.
     pub cov: Vec<f64>,
-    /// L⁻¹ v over the entries observed, S = L Lᵀ, \[M\]; NaN where missing.
+    /// L⁻¹ v over the entries observed and not open, S = L Lᵀ, \[M\]; NaN elsewhere.
     pub standardised: Vec<f64>,
     /// vᵀ S⁻¹ v over the entries observed: χ² with `num_observed` degrees of freedom.
     pub nis: f64,
-    /// Entries observed.
+    /// Entries observed and not open.
     pub num_observed: usize,
 }
 
@@ -37,6 +38,10 @@ impl GaussianOnlineFilter {
         residual.iter_mut().zip(y).for_each(|(v, y)| *v = y - *v);
         let mut cov = vec![0.0; m * m];
         add_emission_cov(&system, t, step.gains.predicted_cov(t), &mut cov);
+        if let Some(diffuse) = &step.diffuse {
+            diffuse.table.add_emission_cov(t, &mut cov);
+            return Some(Innovation::of(y, &diffuse.emission, cov));
+        }
         let seen = |(w, y): (&f64, &f64)| if y.is_nan() { f64::NAN } else { *w };
         Some(Innovation {
             residual,
@@ -70,9 +75,10 @@ impl GaussianOnlineFilter {
                 },
                 filtered: &step.filtered,
                 innovation: &step.innovation,
+                diffuse: step.diffuse.as_ref().map(|diffuse| (&diffuse.table, &diffuse.directions)),
             })
             .collect();
-        Ok(smooth_window(&system, &steps))
+        Ok(smooth_window(&system, &steps, self.engine.known()))
     }
 
     /// States and emissions of the `horizon` steps after the last one taken; `future_inputs` are their
@@ -112,13 +118,34 @@ impl GaussianOnlineFilter {
             let (system, (_, offset)) = (given.system(&self.params), given.offsets(&self.params, t));
             let series =
                 Series { emission_offset: Some(Steps::fixed(&offset)), ..Series::new(&given.emission) };
-            let mean = engine.predicted_mean();
-            series.emission_mean(&system, t, mean, &mut forecast.emission_means[h * m..(h + 1) * m]);
+            let (mean, emission) =
+                (engine.predicted_mean(), &mut forecast.emission_means[h * m..(h + 1) * m]);
+            series.emission_mean(&system, t, mean, emission);
             let cov = engine.gains().predicted_cov(t);
-            add_emission_cov(&system, t, cov, &mut forecast.emission_covs[h * m * m..(h + 1) * m * m]);
+            let emission_cov = &mut forecast.emission_covs[h * m * m..(h + 1) * m * m];
+            add_emission_cov(&system, t, cov, emission_cov);
             forecast.state_means.extend_from_slice(mean);
             forecast.state_covs.extend_from_slice(cov);
+            if let Some((table, _, mean)) = engine.diffuse_step() {
+                emission.copy_from_slice(mean);
+                table.add_emission_cov(t, emission_cov);
+                let start = h * d * d;
+                table.predicted_cov(engine.gains(), t, &mut forecast.state_covs[start..]);
+            }
         }
         Ok(forecast)
+    }
+}
+
+impl Innovation {
+    /// From y_t and its moments; entries of infinite variance are left out.
+    fn of(y: &[f64], mean: &[f64], cov: Vec<f64>) -> Self {
+        let m = y.len();
+        let innovation = |i: usize| if cov[i * (m + 1)].is_finite() { y[i] - mean[i] } else { f64::NAN };
+        let residual: Vec<f64> = (0..m).map(innovation).collect();
+        let standardised = whiten_observed(&residual, &cov);
+        let nis = standardised.iter().filter(|e| !e.is_nan()).map(|e| e * e).sum();
+        let num_observed = residual.iter().filter(|v| !v.is_nan()).count();
+        Innovation { residual, cov, standardised, nis, num_observed }
     }
 }

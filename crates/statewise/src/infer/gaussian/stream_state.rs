@@ -4,7 +4,7 @@
 //! steps again, with the same bits.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use statewise_kernels::gaussian::{MeanState, OnlineKalmanState, RiccatiReport, RiccatiState};
+use statewise_kernels::gaussian::{Directions, MeanState, OnlineKalmanState, RiccatiReport, RiccatiState};
 
 use super::stream::GaussianOnlineFilter;
 use super::stream_step::{GaussianStep, Given};
@@ -55,6 +55,11 @@ struct Checkpoint {
     rank_lost: usize,
     ill_conditioned: Option<usize>,
     joseph_updates: usize,
+    /// What is known of a diffuse start, and its estimate; empty for a proper one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "exact")]
+    directions: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "exact")]
+    estimate: Vec<f64>,
 }
 
 impl GaussianOnlineFilter {
@@ -107,7 +112,8 @@ impl GaussianOnlineFilter {
 
 impl Checkpoint {
     fn of(state: &OnlineKalmanState) -> Self {
-        let OnlineKalmanState { num_steps, covariances, means } = state.clone();
+        let OnlineKalmanState { num_steps, covariances, means, diffuse } = state.clone();
+        let (directions, estimate) = diffuse.unwrap_or_default();
         Checkpoint {
             num_steps,
             mean: means.mean,
@@ -122,6 +128,8 @@ impl Checkpoint {
             rank_lost: covariances.report.rank_lost,
             ill_conditioned: covariances.report.ill_conditioned,
             joseph_updates: covariances.report.joseph_updates,
+            directions: if state.diffuse.is_some() { directions.to_values() } else { Vec::new() },
+            estimate,
         }
     }
 
@@ -134,6 +142,19 @@ impl Checkpoint {
             rank_lost: own.rank_lost,
             ill_conditioned: own.ill_conditioned,
             joseph_updates: own.joseph_updates,
+        };
+        let diffuse = match &own.directions[..] {
+            [] => None,
+            values => {
+                let found = Directions::from_values(values).ok_or_else(|| {
+                    Error::argument(
+                        "state.checkpoint.directions",
+                        format!("{values:?}"),
+                        "those of a filter",
+                    )
+                })?;
+                Some((found, own.estimate))
+            }
         };
         let is_predicted = own.num_steps == 0;
         Ok(OnlineKalmanState {
@@ -150,6 +171,7 @@ impl Checkpoint {
                 report,
             },
             means: MeanState { mean: own.mean, is_predicted, evidence, lost },
+            diffuse,
         })
     }
 }
