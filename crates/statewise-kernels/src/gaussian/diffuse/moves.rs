@@ -44,9 +44,10 @@ impl Directions {
 
     /// Rows of X V R⁻¹ over a, for X = `rows`, \[·, q\].
     pub(super) fn in_units(&self, rows: &[f64], num_rows: usize) -> Vec<f64> {
-        let q = self.stride();
-        let turned = times([num_rows, q, self.width], rows, &self.basis);
-        self.solve(&turned)
+        if self.rank == 0 {
+            return Vec::new();
+        }
+        self.solve(&times([num_rows, self.stride(), self.width], rows, &self.basis))
     }
 
     /// Rows of X V_t, of steps before, over the columns of today: a in units of R, and b.
@@ -86,13 +87,14 @@ impl Directions {
         if rank == 0 {
             return out;
         }
+        let scales: Vec<f64> = (0..rank).map(|j| 1.0 / self.root[j * (q + 1)]).collect();
         for row in rows.chunks_exact(self.width) {
             let start = out.len();
             out.extend_from_slice(&row[..rank]);
             let x = &mut out[start..];
             for j in 0..rank {
                 let (own, rest) = x[j..].split_at_mut(1);
-                own[0] /= self.root[j * (q + 1)];
+                own[0] *= scales[j];
                 add(rest, -own[0], &self.root[j * q + j + 1..j * q + rank]);
             }
         }
