@@ -9,6 +9,7 @@ import pytest
 from test_linear_gaussian_inference import problem
 
 import statewise as sw
+from statewise.linear_gaussian_ssm.residuals import lgssm_innovations
 
 
 @pytest.fixture
@@ -135,6 +136,41 @@ def test_forms_agree_and_unknown_ones_are_errors(case):
         np.testing.assert_allclose(getattr(found, field), getattr(want, field), rtol=1e-9, atol=1e-11)
     with pytest.raises(sw.StatewiseError, match="form: found 'round'"):
         sw.lgssm_filter(params, y, u, form="round")
+
+
+def test_a_diffuse_start_is_filtered_online_too():
+    params, y, _ = problem(5, 2, 1, 12, initial_diffuse=np.eye(2))
+    want = sw.lgssm_filter(params, y)
+    innovations = lgssm_innovations(params, y)
+    online = sw.GaussianOnlineFilter(params, history=8)
+    assert np.all(np.isinf(np.diag(online.covariance)))
+    for t, row in enumerate(y):
+        online.update(row)
+        np.testing.assert_array_equal(online.mean, want.filtered_means[t])
+        np.testing.assert_array_equal(online.covariance, want.filtered_covariances[t])
+        np.testing.assert_allclose(online.innovation.residual, innovations.values[t], atol=1e-10)
+        again = sw.GaussianOnlineFilter(params, history=8)
+        again.restore(json.loads(json.dumps(online.state())))
+        np.testing.assert_array_equal(again.mean, online.mean)
+        np.testing.assert_array_equal(again.covariance, online.covariance)
+    assert online.marginal_loglik == want.marginal_loglik
+    smoothed = sw.lgssm_smoother(params, y)
+    means, covs = online.fixed_lag(7)
+    np.testing.assert_allclose(means, smoothed.smoothed_means[-8:], atol=1e-9)
+    np.testing.assert_allclose(covs, smoothed.smoothed_covariances[-8:], atol=1e-9)
+
+
+def test_a_structural_model_is_filtered_online_from_a_diffuse_start():
+    y = np.sin(np.arange(40.0) / 3) + 0.1 * np.arange(40.0)
+    model = sw.StructuralTimeSeries(sw.structural.LocalLevel() + sw.structural.Seasonal(4))
+    params, _ = model.initialize(emissions=y)
+    online = model.online_filter(params)
+    for value in y:
+        online.update([value])
+    want = model.filter(params, y)
+    np.testing.assert_array_equal(online.mean, want.filtered_means[-1])
+    forecast = model.forecast(params, y, 3)
+    np.testing.assert_allclose(online.forecast(3).emission_means, forecast.emission_means, rtol=1e-12)
 
 
 def test_a_model_with_time_stamps_makes_steps_of_them():

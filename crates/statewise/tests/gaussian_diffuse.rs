@@ -113,6 +113,21 @@ fn forecasts_are_infinite_where_a_direction_stays_open() {
     assert!(innovations.values[0].is_nan() && innovations.values[1..].iter().all(|v| v.is_finite()));
 }
 
+#[test]
+fn a_diffuse_part_of_zero_is_a_proper_start() {
+    let problem = slow_season(12.0, 1, 30);
+    let proper = GaussianProblem { initial_diffuse: None, initial_cov: vec![1.0; 9], ..problem };
+    let zero = proper.clone().diffuse(&[0.0; 9]);
+    let [want, got] =
+        [&proper, &zero].map(|problem| params(problem).smoother(&data(problem), &options()).unwrap());
+    assert_eq!(got.marginal_loglik, want.marginal_loglik);
+    assert_eq!(got.filtered, want.filtered);
+    assert_close("", "smoothed", &got.smoothed.means, &want.smoothed.means, 1e-12);
+    let [want, got] = [&proper, &zero]
+        .map(|problem| params(problem).forecast(&data(problem), 2, &[], &options()).unwrap());
+    assert_eq!(got, want);
+}
+
 /// d evidence / d x_i by the difference of fourth order.
 fn slope(
     problem: &GaussianProblem,

@@ -57,7 +57,8 @@ def make_lgssm_params(
 
     * `emissions_cov`: R, [M, M] or [T, M, M]; diagonal ones are [M] or [T, M]. A number in the place of any
       covariance is the variance of every entry.
-    * `initial_diffuse`: P∞ where the initial covariance is S + κ P∞ with κ → ∞.
+    * `initial_diffuse`: P∞ where the initial covariance is S + κ P∞ with κ → ∞. Filtered and predicted
+      covariances are infinite where a direction of it that no observation has seen moves them.
     """
     flat = {
         "initial.mean": initial_mean,

@@ -48,7 +48,7 @@ class GaussianOnlineFilter:
     """A filter that keeps its last belief and a short history; made by `model.online_filter(params)`.
 
     Fed with the same observations it gives what `model.filter` gives, bit for bit. It also takes plain
-    parameters, as `lgssm_filter` does.
+    parameters, as `lgssm_filter` does. A diffuse start has infinite variances until observations have seen it.
 
     * `history`: how many of the last steps are kept, for fixed-lag smoothing and late measurements.
     """

@@ -90,7 +90,11 @@ impl LgssmParams {
         self.check(data)?;
         if self.initial_diffuse.is_some() {
             let parts = threads::map((0..data.num_sequences()).collect(), |n| {
-                self.forecast_online(data, n, origins, options)
+                // A filter knows of one sequence only.
+                self.forecast_online(data, n, origins, options).map_err(|error| match error {
+                    Error::Gaussian { source, .. } => Error::Gaussian { sequence: n, source },
+                    other => other,
+                })
             });
             return Ok(parts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect());
         }

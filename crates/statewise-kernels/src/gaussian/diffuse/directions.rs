@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::rounding::Rounding;
-use super::table::{DiffuseTable, Moved, Row, Step};
+use super::table::{DiffuseTable, Row, Step};
 use crate::gaussian::gains::{Gains, Parts};
 use crate::gaussian::small::{add, inner, times, transposed_times};
 use crate::gaussian::system::{GaussianError, System};
@@ -20,19 +20,19 @@ const LOOK: usize = 8;
 /// last place, can have made of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Directions {
-    d: usize,
+    pub(super) d: usize,
     /// Columns left: q less those that the dynamics forgot before they were seen.
-    width: usize,
+    pub(super) width: usize,
     /// Columns of a.
-    rank: usize,
+    pub(super) rank: usize,
     /// A_t V, \[D, width\].
-    columns: Vec<f64>,
+    pub(super) columns: Vec<f64>,
     /// V, \[q, width\].
-    basis: Vec<f64>,
+    pub(super) basis: Vec<f64>,
     /// R, upper triangular with a positive diagonal, \[q, q\].
-    root: Vec<f64>,
-    rounding: Rounding,
-    is_forgotten: bool,
+    pub(super) root: Vec<f64>,
+    pub(super) rounding: Rounding,
+    pub(super) is_forgotten: bool,
 }
 
 impl Directions {
@@ -225,140 +225,13 @@ impl Directions {
         out
     }
 
-    /// Rows of X V R⁻¹ over a, for X = `rows`, \[·, q\].
-    pub(super) fn in_units(&self, rows: &[f64], num_rows: usize) -> Vec<f64> {
-        let q = self.stride();
-        let turned = times([num_rows, q, self.width], rows, &self.basis);
-        self.solve(&turned)
-    }
-
-    /// The columns of a of X R⁻¹, for X of shape \[·, width\].
-    fn solve(&self, rows: &[f64]) -> Vec<f64> {
-        let (q, rank) = (self.stride(), self.rank);
-        let mut out = Vec::with_capacity(rows.len());
-        if rank == 0 {
-            return out;
-        }
-        for row in rows.chunks_exact(self.width) {
-            let start = out.len();
-            out.extend_from_slice(&row[..rank]);
-            let x = &mut out[start..];
-            for j in 0..rank {
-                let (own, rest) = x[j..].split_at_mut(1);
-                own[0] /= self.root[j * (q + 1)];
-                add(rest, -own[0], &self.root[j * q + j + 1..j * q + rank]);
-            }
-        }
-        out
-    }
-
-    /// Rows of X V_t, of steps before, over the columns of today: a in units of R, and b.
-    fn in_units_of_today(&self, rows: &[f64], then: &Directions) -> [Vec<f64>; 2] {
-        if then.width == 0 || self.width == 0 {
-            return [Vec::new(), Vec::new()];
-        }
-        let turned = times(
-            [rows.len() / then.width, then.width, self.width],
-            rows,
-            &transposed_times([then.width, self.stride(), self.width], &then.basis, &self.basis),
-        );
-        let open = turned.chunks_exact(self.width).flat_map(|row| row[self.rank..].to_vec()).collect();
-        [self.solve(&turned), open]
-    }
-
-    /// How filtered states of an earlier step move with what is known of δ now, \[D, rank\] and \[D, open\].
-    pub(in crate::gaussian) fn states_of(&self, then: &Directions) -> [Vec<f64>; 2] {
-        self.in_units_of_today(&then.columns, then)
-    }
-
-    /// What standardised innovations of an earlier step lose per unit, \[M, rank\].
-    pub(in crate::gaussian) fn innovations_of(&self, then: &Directions, white: &[f64]) -> Vec<f64> {
-        let [units, _] = self.in_units_of_today(white, then);
-        units
-    }
-
-    /// Moves a mean given δ = 0 and its covariance to those with what is known of δ.
-    pub fn add_to(&self, estimate: &[f64], mean: &mut [f64], cov: &mut [f64]) {
-        if self.width > 0 {
-            let moved = self.moved();
-            moved.add_mean(estimate, mean);
-            moved.add_cov(self.d, cov);
-        }
-    }
-
-    /// All that it holds, to be stored.
-    pub fn to_values(&self) -> Vec<f64> {
-        let sizes = [self.d, self.width, self.rank, self.stride(), usize::from(self.is_forgotten)];
-        let mut values: Vec<f64> = sizes.iter().map(|x| *x as f64).collect();
-        values.extend([&self.columns, &self.basis, &self.root, &self.rounding.cov].into_iter().flatten());
-        values
-    }
-
-    /// Takes up what [`Directions::to_values`] answered; `None` if it is no such thing.
-    pub fn from_values(values: &[f64]) -> Option<Self> {
-        let (sizes, mut rest) = values.split_at_checked(5)?;
-        let size = |i: usize| (sizes[i] >= 0.0 && sizes[i] < 1e6).then_some(sizes[i] as usize);
-        let [d, width, rank, q] = [size(0)?, size(1)?, size(2)?, size(3)?];
-        if rest.len() != d * width + q * width + q * q + d * d || rank > width || width > q {
-            return None;
-        }
-        let mut take = |len: usize| {
-            let (part, more) = rest.split_at(len);
-            rest = more;
-            part.to_vec()
-        };
-        let (columns, basis, root) = (take(d * width), take(q * width), take(q * q));
-        let rounding = Rounding { cov: take(d * d) };
-        Some(Directions { d, width, rank, columns, basis, root, rounding, is_forgotten: sizes[4] != 0.0 })
-    }
-
-    /// The norm of row i of A V.
-    pub(in crate::gaussian) fn row_norm(&self, i: usize) -> f64 {
-        self.columns[i * self.width..(i + 1) * self.width].iter().map(|x| x * x).sum::<f64>().sqrt()
-    }
-
     /// D.
     pub(in crate::gaussian) fn state_dim(&self) -> usize {
         self.d
     }
 
-    /// How states move with δ.
-    fn moved(&self) -> Moved {
-        let mut open = self.open_cov(&self.columns, self.d);
-        if !open.is_empty() {
-            let norms = self.open_norms();
-            let noise: Vec<f64> = (0..self.d).map(|i| self.rounding.of_row(i)).collect();
-            clean(&mut open, &norms, &noise);
-        }
-        Moved { units: self.solve(&self.columns), open }
-    }
-
-    /// How emissions move with δ.
-    fn moved_emission(&self, h: &[f64]) -> Moved {
-        let m = h.len() / self.d;
-        let rows = times([m, self.d, self.width], h, &self.columns);
-        let mut open = self.open_cov(&rows, m);
-        if !open.is_empty() {
-            let norms = self.open_norms();
-            let noise: Vec<f64> =
-                h.chunks_exact(self.d).map(|row| self.rounding.along(row, row, &norms)).collect();
-            let norms: Vec<f64> = (0..m).map(|i| open[i * (m + 1)].sqrt()).collect();
-            clean(&mut open, &norms, &noise);
-        }
-        Moved { units: self.solve(&rows), open }
-    }
-
-    /// C Cᵀ over the open columns of \[n, width\]; empty if there are none.
-    fn open_cov(&self, rows: &[f64], n: usize) -> Vec<f64> {
-        if self.rank == self.width {
-            return Vec::new();
-        }
-        let open = |i: usize| &rows[i * self.width + self.rank..(i + 1) * self.width];
-        (0..n * n).map(|ij| inner(open(ij / n), open(ij % n))).collect()
-    }
-
     /// The norms of the rows of the open columns.
-    fn open_norms(&self) -> Vec<f64> {
+    pub(super) fn open_norms(&self) -> Vec<f64> {
         let open = |row: &[f64]| row[self.rank..].iter().map(|x| x * x).sum::<f64>().sqrt();
         self.columns.chunks_exact(self.width).map(open).collect()
     }
@@ -401,7 +274,7 @@ impl Directions {
         !(0..self.d).any(fixed) && self.solve(&self.columns).chunks_exact(self.rank).enumerate().all(small)
     }
 
-    fn stride(&self) -> usize {
+    pub(super) fn stride(&self) -> usize {
         self.root.len().isqrt()
     }
 }
@@ -414,17 +287,4 @@ fn sizes(i: usize, parts: &Parts<'_>, h: &[f64], d: usize) -> Vec<f64> {
         out.iter_mut().zip(h).for_each(|(x, h)| *x += (l * h).abs());
     }
     out
-}
-
-/// Sets entries of C Cᵀ that are rounding to zero; rows of C have these `norms` and variances of rounding.
-fn clean(open: &mut [f64], norms: &[f64], noise: &[f64]) {
-    let n = norms.len();
-    let is_open = |i: usize| norms[i] * norms[i] > noise[i];
-    for ij in 0..n * n {
-        let (i, j) = (ij / n, ij % n);
-        let rounding = noise[i].sqrt() * norms[j] + noise[j].sqrt() * norms[i];
-        if !is_open(i) || !is_open(j) || open[ij].abs() <= rounding {
-            open[ij] = 0.0;
-        }
-    }
 }

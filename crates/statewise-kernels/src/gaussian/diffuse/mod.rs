@@ -25,8 +25,10 @@
 
 mod directions;
 mod means;
+mod moves;
 mod rounding;
 mod start;
+mod stored;
 mod table;
 
 pub use directions::Directions;
