@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::exchange::{gather, scatter};
 use super::{
-    BLOCK, LANES, LaneScratch, LaneSlices, OCTET, OCTETS, SMALL, add_exactly, offsets, sum_column, sum_row,
-    vector,
+    BLOCK, LANES, Lane, LaneScratch, LaneSlices, Lanes, OCTET, OCTETS, add_exactly, by_vectors, offsets,
+    sum_column, sum_row,
 };
 use crate::gaussian::gains::Gains;
 use crate::gaussian::means::MeanState;
@@ -64,16 +64,94 @@ fn advance_body<const ISA: u8, const K: usize>(
     filtered: &mut LaneSlices<'_>,
     scratch: &mut LaneScratch,
 ) -> bool {
-    // PERF: few sensors are the rule; loops over them that the compiler can unroll save a third.
-    match system.emission_dim {
-        1 => lanes::<ISA, K, 1>(system, series, steps, gains, states, predicted, filtered, scratch),
-        2 => lanes::<ISA, K, 2>(system, series, steps, gains, states, predicted, filtered, scratch),
-        _ => lanes::<ISA, K, 0>(system, series, steps, gains, states, predicted, filtered, scratch),
+    by_vectors!(
+        ISA,
+        K,
+        system.emission_dim,
+        lanes(system, series, steps, gains, states, predicted, filtered, scratch)
+    )
+}
+
+/// What an octet carries from step to step.
+struct Octet<V, W> {
+    predicted: V,
+    mean: V,
+    residual: W,
+    white: W,
+    evidence: Lane,
+    lost: Lane,
+    /// Stays 0 as long as all is finite.
+    check: Lane,
+}
+
+impl<V: Lanes, W: Lanes> Octet<V, W> {
+    #[inline(always)]
+    fn zeros(d: usize, m: usize) -> Self {
+        Octet {
+            predicted: V::zeros(d),
+            mean: V::zeros(d),
+            residual: W::zeros(m),
+            white: W::zeros(m),
+            evidence: [0.0; OCTET],
+            lost: [0.0; OCTET],
+            check: [0.0; OCTET],
+        }
+    }
+
+    /// m_t = A m_{t-1|t-1}, added to what stands there.
+    #[inline(always)]
+    fn predict<const ISA: u8>(&mut self, a: &[f64]) {
+        let (predicted, mean) = (self.predicted.as_mut(), self.mean.as_ref());
+        for (predicted, a) in predicted.iter_mut().zip(a.chunks_exact(mean.len())) {
+            *predicted = sum_row::<ISA>(*predicted, a, mean);
+        }
+    }
+
+    /// y − d, given as the residual, becomes v = y − d − H m, 0 where missing.
+    #[inline(always)]
+    fn innovate<const ISA: u8>(&mut self, h: &[f64]) {
+        let (residual, predicted) = (self.residual.as_mut(), self.predicted.as_ref());
+        for (residual, h) in residual.iter_mut().zip(h.chunks_exact(predicted.len())) {
+            let sum = sum_row::<ISA>([0.0; OCTET], h, predicted);
+            for l in 0..OCTET {
+                let difference = residual[l] - sum[l];
+                residual[l] = if difference.is_nan() { 0.0 } else { difference };
+            }
+        }
+    }
+
+    /// w = L⁻¹ v and m_{t|t} = m + Wᵀ w; adds to the evidence.
+    #[inline(always)]
+    fn update<const ISA: u8>(&mut self, inverse: &[f64], w: &[f64], log_norm: f64) {
+        let (predicted, mean) = (self.predicted.as_ref(), self.mean.as_mut());
+        let (residual, white) = (self.residual.as_ref(), self.white.as_mut());
+        let (d, m) = (predicted.len(), residual.len());
+        let mut square = [0.0; OCTET];
+        for i in 0..m {
+            let sum = sum_row::<ISA>([0.0; OCTET], &inverse[i * m..i * m + i + 1], residual);
+            white[i] = sum;
+            for l in 0..OCTET {
+                square[l] = fma::<ISA>(sum[l], sum[l], square[l]);
+            }
+        }
+        for i in 0..d {
+            mean[i] = sum_column::<ISA>(predicted[i], w, d, i, white);
+        }
+        let mut term = [0.0; OCTET];
+        for l in 0..OCTET {
+            term[l] = log_norm - 0.5 * square[l];
+            self.check[l] += 0.0 * square[l];
+        }
+        add_exactly(&mut self.evidence, &mut self.lost, &term);
+    }
+
+    fn is_finite(&self) -> bool {
+        self.check == [0.0; OCTET] && self.mean.as_ref().iter().flatten().all(|x| x.is_finite())
     }
 }
 
 #[inline(always)]
-fn lanes<const ISA: u8, const K: usize, const M: usize>(
+fn lanes<const ISA: u8, V: Lanes, W: Lanes>(
     system: &System<'_>,
     series: &[&Series<'_>; LANES],
     steps: Range<usize>,
@@ -83,29 +161,22 @@ fn lanes<const ISA: u8, const K: usize, const M: usize>(
     filtered_rows: &mut LaneSlices<'_>,
     scratch: &mut LaneScratch,
 ) -> bool {
-    let d = if K > 0 { K } else { system.state_dim };
-    let m = if M > 0 { M } else { system.emission_dim };
-    let LaneScratch { vectors, blocks, filtered, innovations } = scratch;
-    let [[p0, m0, v0, w0], [p1, m1, v1, w1]] = vectors;
-    let mut stack = [[[[0.0; OCTET]; SMALL]; 4]; OCTETS];
-    let [[sp0, sm0, sv0, sw0], [sp1, sm1, sv1, sw1]] = &mut stack;
-    let predicted = [vector::<K>(sp0, p0, d), vector::<K>(sp1, p1, d)];
-    let mean = [vector::<K>(sm0, m0, d), vector::<K>(sm1, m1, d)];
-    let residual = [vector::<M>(sv0, v0, m), vector::<M>(sv1, v1, m)];
-    let white = [vector::<M>(sw0, w0, m), vector::<M>(sw1, w1, m)];
-
+    let LaneScratch { blocks, filtered, innovations } = scratch;
+    let mut octets: [Octet<V, W>; OCTETS] = [
+        Octet::zeros(system.state_dim, system.emission_dim),
+        Octet::zeros(system.state_dim, system.emission_dim),
+    ];
+    let (d, m) = (octets[0].mean.as_ref().len(), octets[0].white.as_ref().len());
     let emissions: [[&[f64]; OCTET]; OCTETS] =
         std::array::from_fn(|g| std::array::from_fn(|l| series[g * OCTET + l].emissions));
     let has_offsets = series[0].transition_offset.is_some() || series[0].emission_offset.is_some();
     let is_predicted = states[0].is_predicted;
-    let (mut evidence, mut lost) = ([[0.0; OCTET]; OCTETS], [[0.0; OCTET]; OCTETS]);
     for l in 0..LANES {
-        let (g, at, state) = (l / OCTET, l % OCTET, &states[if l < states.len() { l } else { 0 }]);
-        (evidence[g][at], lost[g][at]) = (state.evidence, state.lost);
-        (0..d).for_each(|i| mean[g][i][at] = state.mean[i]);
+        let (octet, at, state) =
+            (&mut octets[l / OCTET], l % OCTET, &states[if l < states.len() { l } else { 0 }]);
+        (octet.evidence[at], octet.lost[at]) = (state.evidence, state.lost);
+        octet.mean.as_mut().iter_mut().zip(&state.mean).for_each(|(lane, x)| lane[at] = *x);
     }
-    // Stays 0 as long as all are finite.
-    let mut check = [[0.0; OCTET]; OCTETS];
     let keeps = [!predicted_rows[0].is_empty(), !filtered_rows[0].is_empty()];
     let mut current = usize::MAX;
     let mut parts = None;
@@ -118,72 +189,49 @@ fn lanes<const ISA: u8, const K: usize, const M: usize>(
                 gather(&emissions[g], rows.clone(), 0.0, &mut blocks[g][0]);
             }
         }
-        if s == 0 && is_predicted {
-            (0..OCTETS).for_each(|g| predicted[g].copy_from_slice(mean[g]));
-        } else {
-            let a = &system.transition.at(t)[..d * d];
-            for g in 0..OCTETS {
-                predicted[g].fill([0.0; OCTET]);
-                if has_offsets {
-                    offsets::transition(&series[g * OCTET..], t, predicted[g]);
-                }
-                for i in 0..d {
-                    predicted[g][i] = sum_row::<ISA>(predicted[g][i], &a[i * d..(i + 1) * d], mean[g]);
-                }
-            }
-        }
-        let h = &system.emission.at(t)[..m * d];
-        for g in 0..OCTETS {
-            residual[g].copy_from_slice(&blocks[g][0][in_block * m..(in_block + 1) * m]);
-            if has_offsets {
-                offsets::subtract_emission(&series[g * OCTET..], t, residual[g]);
-            }
-            for i in 0..m {
-                let sum = sum_row::<ISA>([0.0; OCTET], &h[i * d..(i + 1) * d], predicted[g]);
-                for l in 0..OCTET {
-                    let difference = residual[g][i][l] - sum[l];
-                    residual[g][i][l] = if difference.is_nan() { 0.0 } else { difference };
-                }
-            }
-        }
         let entry = gains.entry_of(t);
         let parts = match parts {
             Some(parts) if entry == current => parts,
             _ => *parts.insert(gains.parts(entry)),
         };
         current = entry;
-        let (w_t, inverse) = (&parts.w[..m * d], &parts.inverse[..m * m]);
+        let (a, h) = (&system.transition.at(t)[..d * d], &system.emission.at(t)[..m * d]);
+        let (w, inverse) = (&parts.w[..m * d], &parts.inverse[..m * m]);
         for g in 0..OCTETS {
-            let mut square = [0.0; OCTET];
-            for i in 0..m {
-                let sum = sum_row::<ISA>([0.0; OCTET], &inverse[i * m..i * m + i + 1], residual[g]);
-                white[g][i] = sum;
-                for l in 0..OCTET {
-                    square[l] = fma::<ISA>(sum[l], sum[l], square[l]);
+            let octet = &mut octets[g];
+            if s == 0 && is_predicted {
+                octet.predicted.as_mut().copy_from_slice(octet.mean.as_ref());
+            } else {
+                octet.predicted.as_mut().fill([0.0; OCTET]);
+                if has_offsets {
+                    offsets::transition(&series[g * OCTET..], t, octet.predicted.as_mut());
                 }
+                octet.predict::<ISA>(a);
             }
-            for i in 0..d {
-                mean[g][i] = sum_column::<ISA>(predicted[g][i], w_t, d, i, white[g]);
+            octet.residual.as_mut().copy_from_slice(&blocks[g][0][in_block * m..(in_block + 1) * m]);
+            if has_offsets {
+                offsets::subtract_emission(&series[g * OCTET..], t, octet.residual.as_mut());
             }
-            let mut term = [0.0; OCTET];
-            for l in 0..OCTET {
-                term[l] = parts.log_norm - 0.5 * square[l];
-                check[g][l] += 0.0 * square[l];
-            }
-            add_exactly(&mut evidence[g], &mut lost[g], &term);
+        }
+        for g in 0..OCTETS {
+            octets[g].innovate::<ISA>(h);
+        }
+        for g in 0..OCTETS {
+            octets[g].update::<ISA>(inverse, w, parts.log_norm);
         }
         let row = in_block * d..(in_block + 1) * d;
         for g in 0..OCTETS {
+            let octet = &octets[g];
             if keeps[0] {
-                blocks[g][1][row.clone()].copy_from_slice(predicted[g]);
+                blocks[g][1][row.clone()].copy_from_slice(octet.predicted.as_ref());
             }
             if keeps[1] {
-                blocks[g][2][row.clone()].copy_from_slice(mean[g]);
+                blocks[g][2][row.clone()].copy_from_slice(octet.mean.as_ref());
             }
             if !filtered.is_empty() {
                 let place = s * OCTETS + g;
-                filtered[place * d..(place + 1) * d].copy_from_slice(mean[g]);
-                innovations[place * m..(place + 1) * m].copy_from_slice(white[g]);
+                filtered[place * d..(place + 1) * d].copy_from_slice(octet.mean.as_ref());
+                innovations[place * m..(place + 1) * m].copy_from_slice(octet.white.as_ref());
             }
         }
         if in_block + 1 == BLOCK || s + 1 == num_steps {
@@ -199,14 +247,13 @@ fn lanes<const ISA: u8, const K: usize, const M: usize>(
             }
         }
     }
-    let finite = mean.iter().all(|mean| mean.iter().flatten().all(|x| x.is_finite()));
-    if check != [[0.0; OCTET]; OCTETS] || !finite {
+    if !octets.iter().all(Octet::is_finite) {
         return false;
     }
     for (l, state) in states.iter_mut().enumerate() {
-        let (g, at) = (l / OCTET, l % OCTET);
-        (state.evidence, state.lost, state.is_predicted) = (evidence[g][at], lost[g][at], false);
-        (0..d).for_each(|i| state.mean[i] = mean[g][i][at]);
+        let (octet, at) = (&octets[l / OCTET], l % OCTET);
+        (state.evidence, state.lost, state.is_predicted) = (octet.evidence[at], octet.lost[at], false);
+        state.mean.iter_mut().zip(octet.mean.as_ref()).for_each(|(x, lane)| *x = lane[at]);
     }
     true
 }

@@ -1,14 +1,14 @@
 //! Between rows of eight series, each in its own memory, and lanes.
 //!
-//! PERF: the loops keep their bounds checks; without them the compiler turns them into scatter instructions,
-//! which take twice as long.
+//! PERF: not inlined, so that the copies for each size and instruction set stay small; and the loops keep their
+//! bounds checks, without which the compiler makes scatter instructions of them that take twice as long.
 
 use std::ops::Range;
 
 use super::{Lane, OCTET};
 
 /// Reads values `place` of each row into lanes; beyond the end of a row stands `beyond`.
-#[inline(always)]
+#[inline(never)]
 pub(in crate::gaussian) fn gather(
     rows: &[&[f64]; OCTET],
     place: Range<usize>,
@@ -27,7 +27,7 @@ pub(in crate::gaussian) fn gather(
 const QUAD: usize = 4;
 
 /// Writes lanes where values `place` of each row lie; nothing beyond the end of a row.
-#[inline(always)]
+#[inline(never)]
 pub(in crate::gaussian) fn scatter(lanes: &[Lane], place: Range<usize>, rows: &mut [&mut [f64]]) {
     let len = place.len();
     if rows.iter().any(|row| row.len() < place.end) {

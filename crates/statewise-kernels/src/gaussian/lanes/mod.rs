@@ -34,14 +34,9 @@ pub type LaneSlices<'a> = [&'a mut [f64]; LANES];
 /// therefore exchanged a block at a time.
 pub(super) const BLOCK: usize = 16;
 
-/// Dimensions of which kernels keep vectors of lanes on the stack, where the compiler finds registers.
-const SMALL: usize = 8;
-
 /// Buffers of the passes, and what the backward pass needs of the forward one.
 #[derive(Clone, Debug, Default)]
 pub struct LaneScratch {
-    /// Vectors of D, D, M and M lanes of each octet, where they are not small.
-    vectors: [[Vec<Lane>; 4]; OCTETS],
     /// A block of rows of each kind that is read or written, of each octet.
     blocks: [[Vec<Lane>; 3]; OCTETS],
     /// m_{t|t}, \[T, octets, D\].
@@ -52,10 +47,7 @@ pub struct LaneScratch {
 
 impl LaneScratch {
     fn resize(&mut self, d: usize, m: usize) {
-        for (vectors, blocks) in self.vectors.iter_mut().zip(&mut self.blocks) {
-            for (vector, len) in vectors.iter_mut().zip([d, d, m, m]) {
-                vector.resize(len, [0.0; OCTET]);
-            }
+        for blocks in &mut self.blocks {
             for (block, width) in blocks.iter_mut().zip([m, d, d]) {
                 block.resize(BLOCK * width, [0.0; OCTET]);
             }
@@ -63,15 +55,39 @@ impl LaneScratch {
     }
 }
 
-/// A vector on the stack where its length is known to be small, else the buffer.
-#[inline(always)]
-fn vector<'a, const N: usize>(
-    stack: &'a mut [Lane; SMALL],
-    heap: &'a mut [Lane],
-    len: usize,
-) -> &'a mut [Lane] {
-    if N > 0 { &mut stack[..N] } else { &mut heap[..len] }
+/// A vector of lanes: of a length known to the compiler, which finds registers for it, or of any length.
+trait Lanes: AsRef<[Lane]> + AsMut<[Lane]> {
+    /// Zeros.
+    fn zeros(len: usize) -> Self;
 }
+
+impl<const N: usize> Lanes for [Lane; N] {
+    #[inline(always)]
+    fn zeros(_: usize) -> Self {
+        [[0.0; OCTET]; N]
+    }
+}
+
+impl Lanes for Vec<Lane> {
+    fn zeros(len: usize) -> Self {
+        vec![[0.0; OCTET]; len]
+    }
+}
+
+/// Calls `f::<ISA, V, W>` with vectors of D and M lanes as the sizes allow.
+///
+/// PERF: few sensors are the rule; loops over them that the compiler can unroll save a third.
+macro_rules! by_vectors {
+    ($isa:ident, $k:ident, $m:expr, $f:ident($($arg:expr),* $(,)?)) => {
+        match ($k, $m) {
+            (0, _) => $f::<$isa, Vec<Lane>, Vec<Lane>>($($arg),*),
+            (_, 1) => $f::<$isa, [Lane; $k], [Lane; 1]>($($arg),*),
+            (_, 2) => $f::<$isa, [Lane; $k], [Lane; 2]>($($arg),*),
+            _ => $f::<$isa, [Lane; $k], Vec<Lane>>($($arg),*),
+        }
+    };
+}
+use by_vectors;
 
 /// start + Σ_k weights_k v_k, in order.
 #[inline(always)]

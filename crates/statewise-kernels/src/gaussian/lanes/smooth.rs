@@ -1,7 +1,7 @@
 //! The backward pass over lanes.
 
 use super::exchange::scatter;
-use super::{BLOCK, LaneScratch, LaneSlices, OCTET, OCTETS, SMALL, sum_column, vector};
+use super::{BLOCK, Lane, LaneScratch, LaneSlices, Lanes, OCTET, OCTETS, by_vectors, sum_column};
 use crate::gaussian::gains::Gains;
 use crate::gaussian::system::System;
 use crate::math::dispatch::{fma, vectorised};
@@ -39,15 +39,51 @@ fn smooth_body<const ISA: u8, const K: usize>(
     emissions: &mut LaneSlices<'_>,
     scratch: &mut LaneScratch,
 ) {
-    match system.emission_dim {
-        1 => lanes::<ISA, K, 1>(system, gains, smoothed, states, emissions, scratch),
-        2 => lanes::<ISA, K, 2>(system, gains, smoothed, states, emissions, scratch),
-        _ => lanes::<ISA, K, 0>(system, gains, smoothed, states, emissions, scratch),
+    by_vectors!(ISA, K, system.emission_dim, lanes(system, gains, smoothed, states, emissions, scratch))
+}
+
+/// What an octet carries from step to step.
+struct Octet<V, W> {
+    q: V,
+    r: V,
+    a: W,
+}
+
+impl<V: Lanes, W: Lanes> Octet<V, W> {
+    #[inline(always)]
+    fn zeros(d: usize, m: usize) -> Self {
+        Octet { q: V::zeros(d), r: V::zeros(d), a: W::zeros(m) }
+    }
+
+    /// q_t = Aᵀ r_{t+1}.
+    #[inline(always)]
+    fn turn_back<const ISA: u8>(&mut self, transition: &[f64]) {
+        let (q, r) = (self.q.as_mut(), self.r.as_ref());
+        for i in 0..q.len() {
+            q[i] = sum_column::<ISA>([0.0; OCTET], transition, r.len(), i, r);
+        }
+    }
+
+    /// a = w − W q, with w given, and r = q + Uᵀ a.
+    #[inline(always)]
+    fn update<const ISA: u8>(&mut self, w: &[f64], u: &[f64]) {
+        let (q, r, a) = (self.q.as_ref(), self.r.as_mut(), self.a.as_mut());
+        let d = q.len();
+        for (a, w) in a.iter_mut().zip(w.chunks_exact(d)) {
+            for (w, q) in w.iter().zip(q) {
+                for l in 0..OCTET {
+                    a[l] = fma::<ISA>(-*w, q[l], a[l]);
+                }
+            }
+        }
+        for i in 0..d {
+            r[i] = sum_column::<ISA>(q[i], u, d, i, a);
+        }
     }
 }
 
 #[inline(always)]
-fn lanes<const ISA: u8, const K: usize, const M: usize>(
+fn lanes<const ISA: u8, V: Lanes, W: Lanes>(
     system: &System<'_>,
     gains: &Gains,
     smoothed_rows: &mut LaneSlices<'_>,
@@ -55,16 +91,12 @@ fn lanes<const ISA: u8, const K: usize, const M: usize>(
     emission_rows: &mut LaneSlices<'_>,
     scratch: &mut LaneScratch,
 ) {
-    let d = if K > 0 { K } else { system.state_dim };
-    let m = if M > 0 { M } else { system.emission_dim };
-    let LaneScratch { vectors, blocks, filtered, innovations } = scratch;
-    let [[q0, r0, a0, _], [q1, r1, a1, _]] = vectors;
-    let mut stack = [[[[0.0; OCTET]; SMALL]; 3]; OCTETS];
-    let [[sq0, sr0, sa0], [sq1, sr1, sa1]] = &mut stack;
-    let q = [vector::<K>(sq0, q0, d), vector::<K>(sq1, q1, d)];
-    let r = [vector::<K>(sr0, r0, d), vector::<K>(sr1, r1, d)];
-    let a = [vector::<M>(sa0, a0, m), vector::<M>(sa1, a1, m)];
-    (0..OCTETS).for_each(|g| q[g].fill([0.0; OCTET]));
+    let LaneScratch { blocks, filtered, innovations } = scratch;
+    let mut octets: [Octet<V, W>; OCTETS] = [
+        Octet::zeros(system.state_dim, system.emission_dim),
+        Octet::zeros(system.state_dim, system.emission_dim),
+    ];
+    let (d, m) = (octets[0].q.as_ref().len(), octets[0].a.as_ref().len());
     let keeps = [&*smoothed_rows, &*state_rows, &*emission_rows].map(|rows| !rows[0].is_empty());
     let last = gains.num_steps() - 1;
     let mut current = usize::MAX;
@@ -81,44 +113,35 @@ fn lanes<const ISA: u8, const K: usize, const M: usize>(
         if s < last {
             let transition = &system.transition.at(t + 1)[..d * d];
             for g in 0..OCTETS {
-                for i in 0..d {
-                    q[g][i] = sum_column::<ISA>([0.0; OCTET], transition, d, i, r[g]);
-                }
+                octets[g].turn_back::<ISA>(transition);
             }
         }
         let row = in_block * d..(in_block + 1) * d;
         let (cov, w, u) = (&parts.filtered[..d * d], &parts.w[..m * d], &parts.u[..m * d]);
         for g in 0..OCTETS {
-            let place = s * OCTETS + g;
+            let (octet, place) = (&mut octets[g], s * OCTETS + g);
             if keeps[0] {
+                let q = octet.q.as_ref();
+                let mean = &filtered[place * d..(place + 1) * d];
                 let out = &mut blocks[g][1][row.clone()];
-                out.copy_from_slice(&filtered[place * d..(place + 1) * d]);
-                if s < last {
-                    for i in 0..d {
-                        out[i] = sum_column::<ISA>(out[i], cov, d, i, q[g]);
-                    }
+                for i in 0..d {
+                    out[i] = if s < last { sum_column::<ISA>(mean[i], cov, d, i, q) } else { mean[i] };
                 }
             }
-            a[g].copy_from_slice(&innovations[place * m..(place + 1) * m]);
-            for i in 0..m {
-                let mut sum = a[g][i];
-                for (w, q) in w[i * d..(i + 1) * d].iter().zip(&*q[g]) {
-                    for l in 0..OCTET {
-                        sum[l] = fma::<ISA>(-*w, q[l], sum[l]);
-                    }
-                }
-                a[g][i] = sum;
-            }
-            for i in 0..d {
-                r[g][i] = sum_column::<ISA>(q[g][i], u, d, i, a[g]);
-            }
+            octet.a.as_mut().copy_from_slice(&innovations[place * m..(place + 1) * m]);
+        }
+        for g in 0..OCTETS {
+            octets[g].update::<ISA>(w, u);
+        }
+        for g in 0..OCTETS {
+            let octet = &octets[g];
             if keeps[1] {
-                blocks[g][2][row.clone()].copy_from_slice(r[g]);
+                blocks[g][2][row.clone()].copy_from_slice(octet.r.as_ref());
             }
             if keeps[2] {
                 for j in 0..m {
                     blocks[g][0][in_block * m + j] =
-                        sum_column::<ISA>([0.0; OCTET], parts.inverse, m, j, a[g]);
+                        sum_column::<ISA>([0.0; OCTET], parts.inverse, m, j, octet.a.as_ref());
                 }
             }
         }

@@ -2,14 +2,14 @@
 
 use super::forward::entry_len;
 use super::matrix::{Part, distance, keep, lower_len, plain, product, turned, unpack};
-use super::{SeparateRows, SeparateScratch, Settling, by_size};
+use super::{OUTDATED, SeparateRows, SeparateScratch, Settling, by_size};
 use crate::gaussian::dense::Into;
 use crate::gaussian::lanes::exchange::scatter;
 use crate::gaussian::lanes::{BLOCK, Lane, OCTET};
 use crate::gaussian::settling::SETTLING_INTERVAL;
 use crate::gaussian::smoothing::ILL_CONDITIONED;
 use crate::gaussian::system::System;
-use crate::math::dispatch::vectorised;
+use crate::math::dispatch::{BASELINE, vectorised};
 
 /// Runs backwards over all steps of the history; answers which lanes need no closer look.
 pub(super) fn run(
@@ -38,6 +38,9 @@ fn smooth_body<const ISA: u8, const D: usize, const M: usize>(
     rows: &mut SeparateRows<'_>,
     scratch: &mut SeparateScratch,
 ) -> [bool; OCTET] {
+    if OUTDATED && ISA == BASELINE {
+        return Default::default();
+    }
     let SeparateScratch { entry, u, squares, backward, state, emission, blocks, history, .. } = scratch;
     let [x, y, j, ahead] = squares;
     let [now, after] = backward;

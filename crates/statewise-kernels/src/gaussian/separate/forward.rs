@@ -1,7 +1,7 @@
 //! The filter over lanes: covariances and means of a step, eight series at a time.
 
 use super::matrix::{Part, distance, dot, keep, lower_len, pack, plain, product, turned};
-use super::{Entry, SeparateRows, SeparateScratch, Settling, by_size, lengths};
+use super::{Entry, OUTDATED, SeparateRows, SeparateScratch, Settling, by_size, lengths};
 use crate::gaussian::dense::Into;
 use crate::gaussian::lanes::exchange::{gather, scatter};
 use crate::gaussian::lanes::offsets::{subtract_emission, transition};
@@ -9,7 +9,7 @@ use crate::gaussian::lanes::{BLOCK, Lane, OCTET, add_exactly};
 use crate::gaussian::riccati::{ILL_CONDITIONED, LN_2_PI, PRECISE};
 use crate::gaussian::settling::SETTLING_INTERVAL;
 use crate::gaussian::system::{Noise, Series, System};
-use crate::math::dispatch::{fma, vectorised};
+use crate::math::dispatch::{BASELINE, fma, vectorised};
 use crate::math::ln_lane;
 
 /// Runs over all steps of all series; answers log p(y_{1:T}) of each.
@@ -45,6 +45,9 @@ fn filter_body<const ISA: u8, const D: usize, const M: usize>(
     rows: &mut SeparateRows<'_>,
     scratch: &mut SeparateScratch,
 ) -> [Option<f64>; OCTET] {
+    if OUTDATED && ISA == BASELINE {
+        return Default::default();
+    }
     let lengths = lengths(series, M);
     let num_steps = lengths.into_iter().fold(0, usize::max);
     let all: [&Series<'_>; OCTET] = std::array::from_fn(|l| series.get(l).unwrap_or(&series[0]));
