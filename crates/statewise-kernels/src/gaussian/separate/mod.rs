@@ -127,7 +127,10 @@ impl SeparateScratch {
         self.emission.iter_mut().for_each(|buffer| resize(buffer, m));
         self.blocks.iter_mut().for_each(|buffer| resize(buffer, super::lanes::BLOCK * d.max(m)));
         let History { entries, index, same, means } = &mut self.history;
-        (entries.clear(), index.clear(), same.clear(), means.clear());
+        entries.clear();
+        index.clear();
+        same.clear();
+        means.clear();
     }
 }
 
