@@ -9,8 +9,10 @@
 //! lane has no answer; the caller takes that series by itself.
 
 mod backward;
+mod covariances;
 mod forward;
 mod matrix;
+mod means;
 
 use super::lanes::{Lane, OCTET};
 use super::settling::has_settled;
