@@ -5,7 +5,7 @@ mod gaussian_common;
 use gaussian_common::{assert_close, series, system};
 use statewise_kernels::gaussian::{
     Gains, MeanRows, MeanScratch, MeanState, Riccati, SEPARATE_LANES, SeparateRows, SeparateScratch,
-    Series, SmoothedRows, Smoothing, System, advance_means, has_separate_lanes, separate_lanes,
+    Series, SmoothedRows, Smoothing, Steps, System, advance_means, has_separate_lanes, separate_lanes,
     smooth_means,
 };
 use statewise_testkit::{
@@ -108,6 +108,12 @@ fn variants(problem: &GaussianProblem) -> Vec<Vec<f64>> {
     (0..SEPARATE_LANES).map(variant).collect()
 }
 
+/// A series with b_t of its own, one per step.
+fn with_inputs<'a>(problem: &'a GaussianProblem, y: &'a [f64], b: &'a [f64]) -> Series<'a> {
+    let transition_offset = Some(Steps::per_step(b, problem.state_dim));
+    Series { emissions: y, transition_offset, ..series(problem) }
+}
+
 /// Problems of the corpus, and longer ones on which covariances settle, that lanes can take.
 fn problems() -> Vec<GaussianProblem> {
     let mut all = gaussian_corpus();
@@ -133,7 +139,12 @@ fn each_lane_has_the_bits_of_its_series_alone() {
     for problem in problems() {
         let system = system(&problem);
         let emissions = variants(&problem);
-        let all: Vec<_> = emissions.iter().map(|y| Series { emissions: y, ..series(&problem) }).collect();
+        // Offsets of inputs end with the series.
+        let (d, m) = (problem.state_dim, problem.emission_dim);
+        let own = |y: &Vec<f64>| (0..y.len() / m * d).map(|i| (i as f64).sin()).collect::<Vec<_>>();
+        let inputs: Vec<_> = emissions.iter().map(own).collect();
+        let lanes = emissions.iter().zip(&inputs);
+        let all: Vec<_> = lanes.map(|(y, b)| with_inputs(&problem, y, b)).collect();
         for (steady_state, count) in [(true, 8), (false, 8), (true, 3), (true, 1)] {
             let found = together(&system, &all[..count], steady_state, &mut scratch);
             for (l, (loglik, moments)) in found.into_iter().enumerate().take(count) {

@@ -1,14 +1,13 @@
 //! Biases and inputs of each series of an octet.
 
 use super::{Lane, OCTET};
-use crate::gaussian::system::Series;
+use crate::gaussian::system::{Series, Steps};
 
 /// Writes b_t of each of the first series; zeros stand where there are none.
 #[inline(always)]
 pub(in crate::gaussian) fn transition(series: &[&Series<'_>], t: usize, out: &mut [Lane]) {
     for (l, series) in series.iter().take(OCTET).enumerate() {
-        let offset = series.transition_offset.as_ref().map_or(&[][..], |offset| offset.at(t));
-        out.iter_mut().zip(offset).for_each(|(x, b)| x[l] = *b);
+        out.iter_mut().zip(at(&series.transition_offset, t)).for_each(|(x, b)| x[l] = *b);
     }
 }
 
@@ -16,7 +15,15 @@ pub(in crate::gaussian) fn transition(series: &[&Series<'_>], t: usize, out: &mu
 #[inline(always)]
 pub(in crate::gaussian) fn subtract_emission(series: &[&Series<'_>], t: usize, out: &mut [Lane]) {
     for (l, series) in series.iter().take(OCTET).enumerate() {
-        let offset = series.emission_offset.as_ref().map_or(&[][..], |offset| offset.at(t));
-        out.iter_mut().zip(offset).for_each(|(v, d)| v[l] -= d);
+        out.iter_mut().zip(at(&series.emission_offset, t)).for_each(|(v, d)| v[l] -= d);
+    }
+}
+
+/// The offset of step t; nothing where there is none, or where the series has come to its end.
+#[inline(always)]
+fn at<'a>(offset: &Option<Steps<'a>>, t: usize) -> &'a [f64] {
+    match offset {
+        Some(offset) if offset.num_steps().is_none_or(|num_steps| t < num_steps) => offset.at(t),
+        _ => &[],
     }
 }
