@@ -9,6 +9,7 @@ use statewise_kernels::gaussian::{
 
 use super::flat_start::proper;
 use super::plan::{Group, Moments, Plan};
+use super::separate::in_lanes;
 use super::source::{Own, Source, collapse};
 use super::{Buffers, Form, GaussianOptions, LotBuffers};
 use crate::data::Dataset;
@@ -92,7 +93,7 @@ impl LgssmParams {
         let mut predicted = deal(plan, split_optional("predicted_means", out.predicted_means, data, d)?);
         let mut filtered_covs = plan.split("filtered_covs", out.filtered_covs, d * d)?.into_iter();
         let mut predicted_covs = plan.split("predicted_covs", out.predicted_covs, d * d)?.into_iter();
-        let task = |group| Task {
+        let task = |group| FilterTask {
             group,
             filtered_means: filtered.next().unwrap_or_default(),
             predicted_means: predicted.next().unwrap_or_default(),
@@ -100,7 +101,11 @@ impl LgssmParams {
             predicted_covs: predicted_covs.next().unwrap_or_default(),
         };
         let tasks: Vec<_> = plan.groups().iter().map(task).collect();
-        let parts = threads::map(tasks, |task| self.filter_group(data, options, task));
+        let parts = in_lanes(
+            self.jobs(plan, options, tasks),
+            |task| self.filter_group(data, options, task),
+            |tasks| self.filter_lanes(data, options, tasks),
+        );
         gather(plan, data.num_sequences(), parts)
     }
 
@@ -114,13 +119,13 @@ impl LgssmParams {
 
     /// One group: gains once, means of each sequence. A lone sequence goes in chunks, so that a long one
     /// does not keep the gains of all its steps.
-    fn filter_group(
+    pub(super) fn filter_group(
         &self,
         data: &Dataset<'_>,
         options: &GaussianOptions,
-        task: Task<'_, '_>,
+        task: FilterTask<'_, '_>,
     ) -> Result<Vec<f64>> {
-        let Task { group, filtered_means, predicted_means, filtered_covs, predicted_covs } = task;
+        let FilterTask { group, filtered_means, predicted_means, filtered_covs, predicted_covs } = task;
         let mut buffers = Loan::<Buffers>::take();
         let Buffers { riccati, gains, .. } = &mut *buffers;
         let system = self.system();
@@ -242,10 +247,10 @@ impl LgssmParams {
                 *correction += own.correction;
             }
             let series: Vec<Series<'_>> = own.iter().map(Own::series).collect();
-            if let Ok(series) = <&[Series<'_>; LANES]>::try_from(&series[..])
+            if series.len() > 1
                 && advance_mean_lanes(
                     &system,
-                    series,
+                    &series,
                     steps.clone(),
                     gains,
                     states,
@@ -271,12 +276,12 @@ impl LgssmParams {
 }
 
 /// One group and the slices of its sequences.
-struct Task<'p, 'a> {
-    group: &'p Group,
-    filtered_means: Vec<&'a mut [f64]>,
-    predicted_means: Vec<&'a mut [f64]>,
-    filtered_covs: &'a mut [f64],
-    predicted_covs: &'a mut [f64],
+pub(super) struct FilterTask<'p, 'a> {
+    pub(super) group: &'p Group,
+    pub(super) filtered_means: Vec<&'a mut [f64]>,
+    pub(super) predicted_means: Vec<&'a mut [f64]>,
+    pub(super) filtered_covs: &'a mut [f64],
+    pub(super) predicted_covs: &'a mut [f64],
 }
 
 /// What sequences share while a diffuse start counts.

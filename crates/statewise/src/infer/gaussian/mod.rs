@@ -1,7 +1,8 @@
 //! Inference in linear Gaussian models: one verb a file, all of them methods of [`LgssmParams`].
 //!
 //! Sequences that miss the same entries share their covariances: a [`Plan`] groups them, covariances are
-//! computed once a group, means pass over the data of each sequence.
+//! computed once a group, means pass over the data of each sequence. Sequences that are alone in their groups go
+//! eight at a time, one a lane.
 //!
 //! [`LgssmParams`]: crate::model::linear_gaussian::LgssmParams
 
@@ -17,6 +18,7 @@ mod parallel;
 mod plan;
 mod predictive;
 mod sample;
+mod separate;
 mod smooth;
 mod source;
 mod square_root;
