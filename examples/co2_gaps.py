@@ -27,10 +27,8 @@ missing = np.isnan(measured)
 hidden = (dates >= np.datetime64("1984-08-01")) & (dates < np.datetime64("1984-11-01"))
 y = np.where(hidden, np.nan, measured)
 
-# Wide starts, not diffuse ones: the few weeks at the start say next to nothing of waves that take a year.
-trend = LocalLinearTrend().starting([316.0, 0.02], np.diag([4.0, 0.01]))
 waves = TrigonometricSeasonal(365.25 / 7, num_harmonics=2, stochastic=False)
-model = StructuralTimeSeries(trend + waves.starting(np.zeros(4), np.diag([9.0, 9.0, 4.0, 4.0])))
+model = StructuralTimeSeries(LocalLinearTrend() + waves)
 fit = model.fit(y)
 print(fit.summary())
 

@@ -169,6 +169,7 @@ LIBRARIES: dict[str, dict[str, tuple[str, ...]]] = {
     "statsmodels:no-steady-state": {"W3": KALMAN, "W3b": KALMAN},
     "simdkalman": {"W3": ("filter", "smooth"), "W3b": ("filter", "smooth")},
     "pykalman": {"W3": ("filter", "smooth")},
+    "pyro": {"W4b": ("value_and_gradient",)},
     "numba_ref": {
         "W1": ("loglik", "smooth"), "W2": ("em20",), "W2b": ("viterbi",), "W2c": ("loglik", "smooth", "em20"),
         "W3": KALMAN, "W3b": KALMAN, "W4": ("em20",),

@@ -166,14 +166,7 @@ class LearnableSSM(SSM):
           or no slope is steeper, for the objective per emission scalar.
         * `memory`: past steps that shape the search direction.
         """
-        settings = {
-            "learner": "lbfgs",
-            "num_iters": whole("num_iters", num_iters),
-            "tol": tol,
-            "gradient_tol": gradient_tol,
-            "memory": whole("memory", memory),
-            "use_priors": bool(use_priors),
-        }
+        settings = learning.lbfgs(num_iters, tol, gradient_tol, memory, use_priors)
         data = self._data(emissions, inputs, weights)
         return learning.fit(self, params, props, data, settings, verbose, callback)
 

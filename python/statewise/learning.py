@@ -187,6 +187,24 @@ def em(num_iters: int, tol: float | None, use_priors: bool) -> dict[str, Any]:
     }
 
 
+def lbfgs(
+    num_iters: int,
+    tol: float | None,
+    gradient_tol: float = 1e-8,
+    memory: int = 10,
+    use_priors: bool = True,
+) -> dict[str, Any]:
+    """The settings of L-BFGS."""
+    return {
+        "learner": "lbfgs",
+        "num_iters": whole("num_iters", num_iters),
+        "tol": None if tol is None else float(tol),
+        "gradient_tol": float(gradient_tol),
+        "memory": whole("memory", memory),
+        "use_priors": bool(use_priors),
+    }
+
+
 def step_size(weights: float | Sequence[float] | None) -> dict[str, Any]:
     """How much an update counts against all before it."""
     if weights is None:

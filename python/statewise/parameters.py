@@ -188,6 +188,12 @@ def as_params(params: Params | Mapping[str, Any]) -> Params:
     raise StatewiseError(f"params: found {type(params).__name__}, expected Params or a dict of arrays")
 
 
+def given_arrays(values: Mapping[str, Any]) -> list[tuple[str, NDArray[np.float64]]]:
+    """The values that `initialize` takes as they are, without those that are None."""
+    listed = ((name, value) for name, value in values.items() if value is not None)
+    return [(name, np.array(value, dtype=np.float64, order="C")) for name, value in listed]
+
+
 @dataclass
 class ParameterProperties:
     """What learning may do with one parameter array.
@@ -195,19 +201,23 @@ class ParameterProperties:
     * `trainable`: whether learning may change it at all.
     * `free`: booleans of the array's shape, False where an entry is fixed; None: all are free.
     * `tied`: groups of states (entries of the first axis) that share their values.
+    * `equal`: groups of single entries that share one value, by their places in row-major order (entry
+      (i, j) of a matrix with C columns is i C + j). Not beside `tied`, nor within a covariance matrix.
     * `constraint`: where the values live; information only.
     """
 
     trainable: bool = True
     free: Any = None
     tied: list[list[int]] = field(default_factory=list)
+    equal: list[list[int]] = field(default_factory=list)
     constraint: str | None = None
 
     def _plain(self) -> dict[str, Any]:
         plain = asdict(self)
         del plain["constraint"]
         plain["trainable"] = bool(self.trainable)
-        plain["tied"] = [[int(state) for state in group] for group in self.tied]
+        for groups in ("tied", "equal"):
+            plain[groups] = [[int(entry) for entry in group] for group in plain[groups]]
         if self.free is None:
             del plain["free"]
         else:

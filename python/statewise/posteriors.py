@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -70,11 +71,13 @@ class InformationCriteria(NamedTuple):
     """Fit against size; the smaller the criterion, the better.
 
     * `marginal_loglik`: log p(y | θ), the prior left out.
-    * `num_parameters`: p, the free parameters.
+    * `num_parameters`: p, the free parameters; diffuse states are none.
     * `num_observations`: n, the time steps with any observation.
     * `aic`: -2 log p(y | θ) + 2 p.
     * `bic`: -2 log p(y | θ) + p log n.
-    * `icl`: as `bic` with log p(y, z | θ) of the most likely path z.
+    * `icl`: as `bic` with log p(y, z | θ) of the most likely path z; None without discrete states.
+    * `aicc`: `aic` + 2 p (p + 1) / (n - p - 1), for short series; infinite where n <= p + 1.
+    * `hqic`: -2 log p(y | θ) + 2 p log log n, between `aic` and `bic`.
     """
 
     marginal_loglik: float
@@ -83,6 +86,25 @@ class InformationCriteria(NamedTuple):
     aic: float
     bic: float
     icl: float | None
+    aicc: float
+    hqic: float
+
+    def counting(self, more: int) -> InformationCriteria:
+        """The criteria with `more` parameters counted: with the diffuse states of a structural model, which
+        do not count otherwise, they are those of statsmodels."""
+        n, p = self.num_observations, self.num_parameters + more
+        deviance, penalty = -2.0 * self.marginal_loglik, more * math.log(n)
+        spare = n - p - 1.0
+        return InformationCriteria(
+            self.marginal_loglik,
+            p,
+            n,
+            aic=self.aic + 2.0 * more,
+            bic=self.bic + penalty,
+            icl=None if self.icl is None else self.icl + penalty,
+            aicc=deviance + 2.0 * p * n / spare if spare > 0.0 else math.inf,
+            hqic=deviance + 2.0 * p * math.log(math.log(max(n, math.e))),
+        )
 
 
 class CrossValidation(NamedTuple):

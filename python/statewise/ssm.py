@@ -139,8 +139,8 @@ class SSM:
         props: Properties | None = None,
         weights: ArrayLike | None = None,
     ) -> InformationCriteria:
-        """AIC, BIC and, with discrete states, ICL of fitted parameters; fixed ones do not count, tied
-        ones count once."""
+        """AIC, AICc, BIC, HQIC and, with discrete states, ICL of fitted parameters; fixed ones do not
+        count, tied ones count once."""
         data = self._data(emissions, inputs, weights)
         flags = (self.properties() if props is None else props)._json(self._paths)
         return InformationCriteria(

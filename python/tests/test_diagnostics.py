@@ -109,6 +109,40 @@ def test_a_backtest_scores_what_forecasts_say(fitted):
     assert test.coverage.shape == (3, 1, 3) and test.num_targets[2, 0] == 2
 
 
+def test_a_backtest_with_refits_forecasts_with_fits_of_what_was_known(fitted):
+    model, y, fit = fitted
+    refit = sw.Refit(every=2, warm=False)
+    test = model.backtest(fit.params, y, horizon=2, first_origin=120, stride=6, refit=refit)
+    origins = [120, 126, 132, 138, 144]
+    np.testing.assert_array_equal(test.origins[:, 1], origins)
+    for o, origin in enumerate(origins):
+        known = y[: origins[o - o % 2]]
+        then = model.fit_lbfgs(fit.params, model.properties(), known, tol=1e-10)
+        want = model.forecast(then.params, y[:origin], 2)
+        np.testing.assert_allclose(test.means[o], want.emission_means, rtol=1e-9)
+        np.testing.assert_allclose(test.variances[o, :, 0], want.emission_covs[:, 0, 0], rtol=1e-9)
+        np.testing.assert_allclose(test.errors[o], y[origin : origin + 2, None] - test.means[o], rtol=1e-9)
+    still = model.properties()
+    still.level.variance.trainable = still.irregular.variance.trainable = False
+    unmoved = model.backtest(fit.params, y, first_origin=120, refit=sw.Refit(props=still))
+    np.testing.assert_array_equal(unmoved.means, model.backtest(fit.params, y, first_origin=120).means)
+
+
+def test_refits_by_em_start_where_the_first_one_ended():
+    model = sw.LinearGaussianSSM(1, 1, input_dim=1, emission_covariance="diagonal")
+    params, props = model.initialize(0)
+    rng = np.random.default_rng(1)
+    u = rng.normal(size=(40, 1))
+    _, y = model.sample(params, 2, 40, u)
+    refit = sw.Refit(method="em", num_iters=4, tol=None)
+    test = model.backtest(params, y, u, first_origin=36, stride=2, refit=refit)
+    first, _ = model.fit_em(params, props, y[:36], u[:36], num_iters=4, tol=None)
+    later, _ = model.fit_em(first, props, y[:38], u[:38], num_iters=4, tol=None)
+    for o, (fit, origin) in enumerate(zip([first, later], [36, 38], strict=True)):
+        want = model.forecast(fit, y[:origin], 1, u[:origin], u[origin : origin + 1])
+        np.testing.assert_allclose(test.means[o], want.emission_means, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -123,6 +157,9 @@ def test_a_backtest_scores_what_forecasts_say(fitted):
         (lambda m, p, y: m.uncertainty(p, y, level=1.5), "level"),
         (lambda m, p, y: m.backtest(p, y, horizon=0), "horizon: found 0"),
         (lambda m, p, y: m.backtest(p, y, first_origin=1000), "first_origin"),
+        (lambda m, p, y: m.backtest(p, y, refit=sw.Refit(every=0)), "refit.every: found 0"),
+        (lambda m, p, y: m.backtest(p, y, refit=sw.Refit(method="guess")), "refit.method: found 'guess'"),
+        (lambda m, p, y: m.backtest(p, y, horizon=0, refit=sw.Refit()), "horizon: found 0"),
     ],
 )
 def test_wrong_arguments_are_errors_that_name_them(call, message, fitted):

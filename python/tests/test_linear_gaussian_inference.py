@@ -286,6 +286,20 @@ def test_parameters_of_any_object_with_dynamaxs_attributes_are_taken():
     np.testing.assert_array_equal(sw.lgssm_filter(like, y).filtered_means, sw.lgssm_filter(params, y).filtered_means)
 
 
+def test_a_number_is_the_variance_of_every_entry():
+    rest = {"dynamics_weights": 0.9 * np.eye(2), "emissions_weights": np.ones((3, 2)), "initial_mean": np.zeros(2)}
+    y = np.random.default_rng(0).normal(size=(5, 3))
+    numbers = sw.make_lgssm_params(initial_cov=2.0, dynamics_cov=0.3, emissions_cov=0.5, **rest)
+    matrices = sw.make_lgssm_params(
+        initial_cov=2.0 * np.eye(2), dynamics_cov=0.3 * np.eye(2), emissions_cov=0.5 * np.eye(3), **rest
+    )
+    found, want = sw.lgssm_log_prob_and_grad(numbers, y), sw.lgssm_log_prob_and_grad(matrices, y)
+    np.testing.assert_allclose(found.marginal_loglik, want.marginal_loglik, rtol=1e-12)
+    for group, leaf in (("initial", "cov"), ("dynamics", "cov"), ("emissions", "cov")):
+        trace = np.trace(getattr(getattr(want.params, group), leaf))
+        np.testing.assert_allclose(getattr(getattr(found.params, group), leaf), trace, rtol=1e-12)
+
+
 def test_fields_that_are_not_asked_for_are_none():
     params, y, _ = problem()
     posterior = sw.lgssm_smoother(params, y, output_fields=["smoothed_means"])

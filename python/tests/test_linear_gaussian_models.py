@@ -229,11 +229,41 @@ def test_learners_restarts_and_criteria_work_on_batches_with_weights():
     best = model.fit_restarts(y, num_restarts=3, num_iters=5)
     assert np.isfinite(best.log_probs[-1])
     criteria = model.information_criteria(fit.params, y)
-    assert criteria.icl is None and criteria.num_parameters == 1 + 1 + 1 + 1 + 1 + 2 + 2 + 3
+    p, n = 1 + 1 + 1 + 1 + 1 + 2 + 2 + 3, 180
+    assert criteria.icl is None and criteria.num_parameters == p and criteria.num_observations == n
+    deviance = -2 * criteria.marginal_loglik
+    want = [deviance + 2 * p, deviance + p * np.log(n), deviance + 2 * p * n / (n - p - 1), deviance + 2 * p * np.log(np.log(n))]
+    np.testing.assert_allclose([criteria.aic, criteria.bic, criteria.aicc, criteria.hqic], want, rtol=1e-12)
     statistics = model.e_step(params, y[:3]) + model.e_step(params, y[3:])
     np.testing.assert_allclose(statistics.values, model.e_step(params, y).values, rtol=1e-10, atol=1e-10)
     scores = sw.cross_validate([model], y, num_folds=3, num_iters=3, method="prior")
     assert len(scores[0].fold_log_probs) == 3
+
+
+def test_entries_that_share_a_value_are_one_parameter_of_every_learner(tmp_path):
+    model = sw.LinearGaussianSSM(
+        2, 2, has_dynamics_bias=False, has_emissions_bias=False, emission_covariance="diagonal"
+    )
+    params, props = model.initialize(0, dynamics_weights=[[0.6, 0.1], [-0.1, 0.6]], emission_weights=np.eye(2))
+    _, y = model.sample(params, 1, 200)
+    for leaf in (props.initial.mean, props.initial.cov, props.dynamics.cov, props.emissions.weights):
+        leaf.trainable = False
+    props.dynamics.weights.equal = [[0, 3]]
+    props.emissions.cov.equal = [[0, 1]]
+    em = model.fit_em(params, props, y, num_iters=500, tol=1e-13)
+    climbed = model.fit_lbfgs(params, props, y)
+    for fit in (em, climbed):
+        weights, cov = fit.params.dynamics.weights, fit.params.emissions.cov
+        assert weights[0, 0] == weights[1, 1] and weights[0, 1] != -weights[1, 0] and cov[0] == cov[1]
+    # Two routes to one maximum, flat to second order: half of the digits of the log likelihood.
+    np.testing.assert_allclose(em.params.dynamics.weights, climbed.params.dynamics.weights, atol=1e-5)
+    np.testing.assert_allclose(em.log_probs[-1], climbed.log_probs[-1], rtol=1e-9)
+    assert model.information_criteria(em.params, y, props=props).num_parameters == 3 + 1
+    sw.save(model, em.params, props, tmp_path / "model.json")
+    assert sw.load(tmp_path / "model.json").props == props
+    props.dynamics.weights.equal = [[0, 4]]
+    with pytest.raises(sw.StatewiseError, match="props.dynamics.weights.equal: found index 4"):
+        model.fit_em(params, props, y)
 
 
 def test_streams_learn_and_are_restored():

@@ -156,6 +156,9 @@ def test_the_nile_is_durbin_and_koopmans():
     np.testing.assert_allclose(fit.params.irregular.variance, 15099.0, rtol=1e-3)
     np.testing.assert_allclose(fit.params.level.variance, 1469.1, rtol=1e-3)
     assert fit.innovations().num_diffuse_steps == 1
+    # statsmodels counts the level that starts diffuse: AIC 1272.93 = 2 · 633.465 + 2 · 3.
+    np.testing.assert_allclose(fit.criteria.counting(1).aic, 2 * 633.465 + 6, atol=2e-3)
+    np.testing.assert_allclose(fit.criteria.counting(1).bic - fit.criteria.bic, np.log(100))
     forecast = fit.forecast(5)
     assert np.all(np.diff(forecast.emission_stds[:, 0]) > 0)
     assert 0.0 < fit.uncertainty.lower.level.variance < 1469.1

@@ -205,7 +205,7 @@ fn infinite_observations_are_errors() {
 
 #[test]
 fn a_diffuse_start_collapses_too() {
-    use statewise_kernels::gaussian::DiffuseGains;
+    use statewise_kernels::gaussian::{DiffuseRows, DiffuseStart, DiffuseTable};
     let mut checked = 0;
     for problem in diffuse_gaussian_corpus() {
         let (system, series) = (system(&problem), series(&problem));
@@ -223,18 +223,23 @@ fn a_diffuse_start_collapses_too() {
         let small = collapse.system(&system);
         let offset = series.transition_offset;
         let own = Series { emissions: &emissions, transition_offset: offset, emission_offset: None };
-        let diffuse = DiffuseGains::compute(&small, collapse.pattern()).unwrap();
-        let mut state = diffuse.advance_means(&small, &own, MeanRows::default()).unwrap();
-        let s = diffuse.num_steps();
-        if let Some(cov) = diffuse.predicted_cov_after() {
-            let (mut riccati, mut gains) = (Riccati::default(), Gains::default());
-            riccati.start(&small, cov, true);
-            riccati.advance(&small, &emissions[s * d..], s..n, &mut gains).unwrap();
-            let rest = Series { emissions: &emissions[s * d..], ..own };
-            let rows = MeanRows::default();
-            let scratch = &mut MeanScratch::default();
-            advance_means(&small, &rest, s..n, &gains, &mut state, rows, scratch).unwrap();
-        }
+        let start = DiffuseStart::of(&small).unwrap().unwrap();
+        let small = System { initial_cov: start.cov(), initial_diffuse: None, ..small };
+        let (mut riccati, mut gains) = (Riccati::default(), Gains::default());
+        riccati.start(&small, start.cov(), true);
+        riccati.advance(&small, &emissions, 0..n, &mut gains).unwrap();
+        let (mut directions, mut table) = (start.directions(), DiffuseTable::default());
+        directions.advance(&small, 0..n, &gains, false, &mut table).unwrap();
+        let s = table.range().end;
+        let (mut state, mut estimate) = (MeanState::start(small.initial_mean), Vec::new());
+        let (belief, scratch) = ((&mut state, &mut estimate), &mut MeanScratch::default());
+        let early = Series { emissions: &emissions[..s * d], ..own };
+        let rows = DiffuseRows::default();
+        let is_last = directions.is_forgotten();
+        table.advance_means(&small, &early, &gains, belief, is_last, rows, scratch).unwrap();
+        let rest = Series { emissions: &emissions[s * d..], ..own };
+        let rows = MeanRows::default();
+        advance_means(&small, &rest, s..n, &gains, &mut state, rows, scratch).unwrap();
         let got = state.marginal_loglik() + correction;
         let want = joint_gaussian(&problem).marginal_loglik;
         assert_close(&problem.name, "evidence", &[got], &[want], 1e-9);

@@ -128,9 +128,10 @@ fn a_window_equals_the_joint_gaussian_given_the_prefix() {
                 transition: system.transition.at(t),
                 filtered: &kept[t].1,
                 innovation: &kept[t].2,
+                diffuse: None,
             })
             .collect();
-        let got = smooth_window(&system, &steps);
+        let got = smooth_window(&system, &steps, None);
         let name = &problem.name;
         assert_close(name, "means", &got.means, &want.smoothed_means[first * d..], 1e-9);
         assert_close(name, "covs", &got.covs, &want.smoothed_covs[first * d * d..], 1e-9);

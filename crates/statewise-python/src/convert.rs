@@ -1,5 +1,7 @@
 //! Between Python's arrays and the library's datasets, parameters and errors.
 
+use std::collections::BTreeMap;
+
 use numpy::ndarray::{Array1, ArrayD, Dimension, IxDyn};
 use numpy::{
     Element, IntoPyArray, PyArray1, PyArrayDyn, PyArrayMethods, PyReadonlyArray, PyReadonlyArray2,
@@ -65,6 +67,27 @@ pub(crate) fn slice_mut<'a>(array: &'a mut PyReadwriteArrayDyn<'_, f64>) -> PyRe
 /// One array, copied.
 pub(crate) fn array(value: &PyReadonlyArrayDyn<'_, f64>) -> PyResult<Array> {
     Ok(Array::new(value.shape(), slice(value)?.to_vec()))
+}
+
+/// Arrays by name, to be taken one by one.
+pub(crate) struct NamedArrays(BTreeMap<String, Array>);
+
+impl NamedArrays {
+    /// Copies them.
+    pub(crate) fn read(arrays: BTreeMap<String, PyReadonlyArrayDyn<'_, f64>>) -> PyResult<Self> {
+        let copied = arrays.into_iter().map(|(name, value)| Ok((name, array(&value)?)));
+        Ok(NamedArrays(copied.collect::<PyResult<_>>()?))
+    }
+
+    /// One that may be absent.
+    pub(crate) fn take(&mut self, name: &str) -> Option<Array> {
+        self.0.remove(name)
+    }
+
+    /// One that must be there.
+    pub(crate) fn needed(&mut self, name: &str) -> PyResult<Array> {
+        self.take(name).ok_or_else(|| error(statewise::Error::argument(name, "none", "an array")))
+    }
 }
 
 /// Parameters, copied.

@@ -142,8 +142,7 @@ pub(crate) fn learner(settings: &str) -> PyResult<Box<dyn Learner>> {
 
 /// Fits from every start, in parallel, and keeps the best: (report, which start, log prob of each).
 ///
-/// Fits run on other threads, so this one waits for signals: Ctrl-C stops all fits at their next
-/// iteration.
+/// Ctrl-C stops all fits at their next iteration.
 #[pyfunction]
 #[pyo3(signature = (model: "Model", learner: "str", starts: "Sequence[Sequence[NDArray[float64]]]", props: "str", data: "object") -> "tuple[tuple[list[NDArray[float64]], list[float], bool, bool, int, list[str]], int, list[float | None]]")]
 pub(crate) fn fit_restarts<'py>(
@@ -159,19 +158,25 @@ pub(crate) fn fit_restarts<'py>(
     let starts: Vec<Params> = starts.iter().map(to_params).collect::<PyResult<_>>()?;
     let data = data.dataset()?;
     let stop = AtomicBool::new(false);
-    let restarts = py.detach(|| {
+    let go_on = |_: usize, _: Progress<'_>| !stop.load(Ordering::Relaxed);
+    let restarts = stoppable(py, &stop, || {
+        statewise::learn::fit_restarts(&*learner, model.learnable(), &starts, &properties, &data, &go_on)
+    })?;
+    let restarts = restarts.map_err(error)?;
+    let report = Watch::new(None).finish(py, Ok(restarts.best))?;
+    Ok((report, restarts.best_start, restarts.log_probs))
+}
+
+/// Runs fits on another thread while this one, which alone gets signals, waits for them: `stop` is set by
+/// Ctrl-C.
+pub(crate) fn stoppable<T: Send>(
+    py: Python<'_>,
+    stop: &AtomicBool,
+    fits: impl FnOnce() -> T + Send,
+) -> PyResult<T> {
+    let found = py.detach(|| {
         std::thread::scope(|scope| {
-            let fits = scope.spawn(|| {
-                let go_on = |_: usize, _: Progress<'_>| !stop.load(Ordering::Relaxed);
-                statewise::learn::fit_restarts(
-                    &*learner,
-                    model.learnable(),
-                    &starts,
-                    &properties,
-                    &data,
-                    &go_on,
-                )
-            });
+            let fits = scope.spawn(fits);
             while !fits.is_finished() {
                 std::thread::sleep(std::time::Duration::from_millis(5));
                 if Python::attach(|py| py.check_signals()).is_err() {
@@ -181,10 +186,7 @@ pub(crate) fn fit_restarts<'py>(
             fits.join()
         })
     });
-    let Ok(restarts) = restarts else { return Err(error("a fit panicked; please report this")) };
-    let restarts = restarts.map_err(error)?;
-    let report = Watch::new(None).finish(py, Ok(restarts.best))?;
-    Ok((report, restarts.best_start, restarts.log_probs))
+    found.map_err(|_| error("a fit panicked; please report this"))
 }
 
 /// EM with the caller's E-step, `e_step(params) -> statistics` (on other processes, say).

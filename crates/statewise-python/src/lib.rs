@@ -28,7 +28,7 @@ mod _native {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use super::diagnose::backtest::lgssm_backtest;
+    use super::diagnose::backtest::{lgssm_backtest, refitted_backtest};
     #[pymodule_export]
     use super::diagnose::residuals::{lgssm_auxiliary_residuals, lgssm_innovations};
     #[pymodule_export]

@@ -8,10 +8,10 @@ use statewise::Seed;
 use statewise::data::Dataset;
 use statewise::learn::{Candidate, Learnable};
 use statewise::model::hmm::{self, Hmm};
-use statewise::model::linear_gaussian::{self, LinearGaussianSsm};
+use statewise::model::linear_gaussian::{self, LgssmParams, LinearGaussianSsm};
 use statewise::model::structural::StructuralTimeSeries;
 use statewise::output::ModelSpec;
-use statewise::params::{Constraint, ParamSpec};
+use statewise::params::{Constraint, ParamSpec, Params};
 
 use crate::convert::{ArraysArg, error, params};
 
@@ -66,6 +66,17 @@ impl AnyModel {
             AnyModel::Hmm(model) => model.emission_shape(),
             AnyModel::LinearGaussian(model) => vec![model.spec().emission_dim],
             AnyModel::Structural(model) => vec![model.emission_dim()],
+        }
+    }
+
+    /// The linear Gaussian system that the model is with these parameters, for these data.
+    pub(crate) fn lower(&self, params: &Params, data: &Dataset<'_>) -> statewise::Result<LgssmParams> {
+        match self {
+            AnyModel::Hmm(_) => {
+                Err(statewise::Error::argument("model", "discrete states", "Gaussian states"))
+            }
+            AnyModel::LinearGaussian(model) => model.lower(params),
+            AnyModel::Structural(model) => model.lower(params, data),
         }
     }
 

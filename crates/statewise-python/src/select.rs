@@ -11,22 +11,25 @@ use crate::convert::{ArraysArg, DataArg, arrays, error, params as to_params, pro
 use crate::learn::learner;
 use crate::model::Model;
 
-/// (marginal_loglik, num_parameters, num_observations, aic, bic, icl).
+/// (marginal_loglik, num_parameters, num_observations, aic, bic, icl, aicc, hqic).
+type Criteria = (f64, usize, f64, f64, f64, Option<f64>, f64, f64);
+
+/// Information criteria at the parameters.
 #[pyfunction]
-#[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", props: "str", data: "object") -> "tuple[float, int, float, float, float, float | None]")]
+#[pyo3(signature = (model: "Model", params: "Sequence[NDArray[float64]]", props: "str", data: "object") -> "tuple[float, int, float, float, float, float | None, float, float]")]
 pub(crate) fn information_criteria(
     py: Python<'_>,
     model: &Model,
     params: ArraysArg<'_>,
     props: &str,
     data: DataArg<'_>,
-) -> PyResult<(f64, usize, f64, f64, f64, Option<f64>)> {
+) -> PyResult<Criteria> {
     let properties = properties(props, model.schema())?;
     let (params, data) = (to_params(&params)?, data.dataset()?);
     let c = py
         .detach(|| learn::information_criteria(model.learnable(), &params, &properties, &data))
         .map_err(error)?;
-    Ok((c.marginal_loglik, c.num_parameters, c.num_observations, c.aic, c.bic, c.icl))
+    Ok((c.marginal_loglik, c.num_parameters, c.num_observations, c.aic, c.bic, c.icl, c.aicc, c.hqic))
 }
 
 /// Held-out log likelihoods of each fold, for each model. Folds are `count` lots of sequences, or

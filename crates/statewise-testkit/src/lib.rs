@@ -4,6 +4,7 @@
 
 mod allocation;
 mod corpus;
+mod diffuse_corpus;
 mod double_double;
 mod enumerate;
 mod gaussian_corpus;
@@ -12,6 +13,7 @@ mod joint_gaussian;
 
 pub use allocation::{CountingAllocator, allocated_bytes, allocations};
 pub use corpus::{Problem, corpus, random_problem};
+pub use diffuse_corpus::{further_diffuse_problems, slow_season};
 pub use enumerate::{Enumeration, enumerate};
 pub use gaussian_corpus::{
     GaussianShape, diffuse_gaussian_corpus, gaussian_contradictions, gaussian_corpus,

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::thread::LocalKey;
 
 use statewise_kernels::discrete::Workspace;
-use statewise_kernels::gaussian::InformationWorkspace;
+use statewise_kernels::gaussian::{InformationWorkspace, SeparateScratch};
 
 use crate::infer::gaussian::{Buffers, LotBuffers, RootBuffers};
 
@@ -33,6 +33,7 @@ spare!(Buffers);
 spare!(LotBuffers);
 spare!(RootBuffers);
 spare!(InformationWorkspace);
+spare!(SeparateScratch);
 
 /// Buffers lent by the current thread and given back when dropped.
 ///

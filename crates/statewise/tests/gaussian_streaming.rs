@@ -11,7 +11,8 @@ use statewise::infer::gaussian::{
 use statewise::model::linear_gaussian::LgssmParams;
 use statewise::params::Array;
 use statewise_testkit::{
-    GaussianProblem, GaussianShape, gaussian_contradictions, gaussian_corpus, random_gaussian_problem,
+    GaussianProblem, GaussianShape, diffuse_gaussian_corpus, further_diffuse_problems,
+    gaussian_contradictions, gaussian_corpus, random_gaussian_problem, slow_season,
 };
 
 const DEFAULT: GaussianOptions =
@@ -22,6 +23,13 @@ const REFERENCE: GaussianOptions =
 fn problem(seed: u64, num_steps: usize, missing: f64) -> GaussianProblem {
     let shape = GaussianShape { missing, offsets: true, ..GaussianShape::default() };
     random_gaussian_problem(3, 2, num_steps, shape, seed)
+}
+
+/// Problems with a diffuse start; the last ones forget it after some time.
+fn diffuse() -> impl Iterator<Item = GaussianProblem> {
+    let unit: Vec<f64> = (0..9).map(|i| f64::from(u8::from(i % 4 == 0))).collect();
+    let later = [slow_season(52.0, 2, 60), problem(14, 150, 0.1).diffuse(&unit)];
+    diffuse_gaussian_corpus().into_iter().chain(further_diffuse_problems()).chain(later)
 }
 
 /// A filter after all rows.
@@ -60,7 +68,7 @@ fn driven(problem: &GaussianProblem) -> LgssmParams {
 
 #[test]
 fn every_belief_equals_the_batch_filter_bit_for_bit() {
-    for problem in gaussian_corpus().into_iter().chain([problem(3, 400, 0.02)]) {
+    for problem in gaussian_corpus().into_iter().chain(diffuse()).chain([problem(3, 400, 0.02)]) {
         let (params, d) = (params(&problem), problem.state_dim);
         for options in [DEFAULT, REFERENCE] {
             let batch = params.filter(&data(&problem), &options).unwrap();
@@ -182,6 +190,88 @@ fn a_fixed_lag_window_equals_the_smoother_on_the_prefix() {
             assert_close(&problem.name, "covs", &window.covs, covs, 1e-9);
             let lag_one = &want.lag_one_covs.values[first * d * d..t * d * d];
             assert_close(&problem.name, "lag-one covs", &window.lag_one_covs, lag_one, 1e-9);
+        }
+    }
+}
+
+/// While directions are open, smoothed moments are infinite where they move them; the smoother then refuses.
+#[test]
+fn a_fixed_lag_window_of_a_diffuse_start_equals_the_smoother_on_the_prefix() {
+    let mut checked = 0;
+    for problem in diffuse() {
+        let (params, d, m) = (params(&problem), problem.state_dim, problem.emission_dim);
+        let mut online = params.online_filter(&DEFAULT, 10).unwrap();
+        for (t, row) in problem.emissions.chunks_exact(m).enumerate() {
+            online.update(row, &[]).unwrap();
+            let window = online.fixed_lag(9).unwrap();
+            let prefix = Dataset::single(&problem.emissions[..(t + 1) * m], m).unwrap();
+            let Ok(want) = params.smoother(&prefix, &DEFAULT) else {
+                let forgets = problem.name.starts_with("A forgets");
+                assert!(forgets || window.covs.iter().any(|x| x.is_infinite()), "{} {t}", problem.name);
+                continue;
+            };
+            checked += 1;
+            let first = t.saturating_sub(9);
+            // Moments of the slow season are huge at first.
+            let (name, means) = (&problem.name, &want.smoothed.means[first * d..]);
+            assert_close(name, "means", &window.means, means, 1e-8);
+            assert_close(name, "covs", &window.covs, &want.smoothed.covs.values[first * d * d..], 1e-8);
+            let lag_one = &want.lag_one_covs.values[first * d * d..t * d * d];
+            assert_close(name, "lag-one covs", &window.lag_one_covs, lag_one, 1e-8);
+        }
+    }
+    assert!(checked > 100, "{checked}");
+}
+
+#[test]
+fn a_diffuse_start_forecasts_goes_on_and_is_revised_as_a_proper_one() {
+    for problem in diffuse() {
+        let (params, m, name) = (params(&problem), problem.emission_dim, &problem.name);
+        if !problem.transition.per_step && !problem.emission.per_step {
+            let online = fed(&params, &problem.emissions, &DEFAULT, 0);
+            let want = &params.forecast(&data(&problem), 4, &[], &DEFAULT).unwrap()[0];
+            assert_eq!(&online.forecast(4, &[]).unwrap(), want, "{name}");
+        }
+        let half = problem.num_steps / 2 * m;
+        let mut online = fed(&params, &problem.emissions[..half], &DEFAULT, 3);
+        let state = serde_json::to_string(&online.state()).unwrap();
+        let mut again = params.online_filter(&DEFAULT, 3).unwrap();
+        again.restore(&serde_json::from_str::<GaussianFilterState>(&state).unwrap()).unwrap();
+        for row in problem.emissions[half..].chunks_exact(m) {
+            assert_eq!(online.update(row, &[]).unwrap(), again.update(row, &[]).unwrap(), "{name}");
+            assert_eq!(online.belief(), again.belief(), "{name}");
+        }
+        // A row that comes late.
+        let last = problem.num_steps - 1;
+        let mut without = problem.emissions.clone();
+        without[last.saturating_sub(1) * m..][..m].fill(f64::NAN);
+        let mut late = fed(&params, &without, &DEFAULT, 3);
+        late.revise(last.saturating_sub(1), &problem.emissions[last.saturating_sub(1) * m..][..m]).unwrap();
+        assert_eq!(late.belief(), online.belief(), "{name}");
+        assert_eq!(late.marginal_loglik(), online.marginal_loglik(), "{name}");
+    }
+}
+
+#[test]
+fn innovations_of_a_diffuse_start_are_those_of_the_whole_series() {
+    for problem in diffuse() {
+        let (params, m) = (params(&problem), problem.emission_dim);
+        let want = params.innovations(&data(&problem), &DEFAULT).unwrap();
+        let mut online = params.online_filter(&DEFAULT, 0).unwrap();
+        for (t, row) in problem.emissions.chunks_exact(m).enumerate() {
+            online.update(row, &[]).unwrap();
+            let got = online.innovation().unwrap();
+            for i in 0..m {
+                let (value, white) = (want.values[t * m + i], want.standardised[t * m + i]);
+                assert_eq!(got.residual[i].is_nan(), value.is_nan(), "{} at {t}", problem.name);
+                assert!(
+                    value.is_nan() || (got.residual[i] - value).abs() < 1e-9,
+                    "{} at {t}",
+                    problem.name
+                );
+                let same = (got.standardised[i] - white).abs() < 1e-8;
+                assert!(white.is_nan() || same, "{} at {t}", problem.name);
+            }
         }
     }
 }

@@ -97,30 +97,66 @@ fn a_forecast_is_the_joint_gaussian_of_steps_to_come() {
 
 #[test]
 fn sequences_give_the_same_together_as_alone() {
-    let shape = GaussianShape { per_step: false, offsets: true, diagonal_noise: false, missing: 0.3 };
-    let problem = random_gaussian_problem(3, 2, 12, shape, 5);
-    let params = params(&problem);
-    let (mut rows, mut lengths) = (Vec::new(), Vec::new());
-    for n in 0..50 {
-        let (_, mut y) = params.sample(Seed(n), 0, 12 - (n as usize % 3), &[]).unwrap();
-        // Three kinds of gaps.
-        let gap = n as usize % 4;
-        y[gap] = f64::NAN;
-        lengths.push(y.len() / 2);
-        rows.extend(y);
+    // Of the second size there are lanes for sequences that share no covariances.
+    for (d, num_steps) in [(3, 12), (4, 90)] {
+        let shape = GaussianShape { per_step: false, offsets: true, diagonal_noise: false, missing: 0.3 };
+        let params = params(&random_gaussian_problem(d, 2, num_steps, shape, 5));
+        let (mut rows, mut lengths) = (Vec::new(), Vec::new());
+        for n in 0..50 {
+            let (_, mut y) = params.sample(Seed(n), 0, num_steps - (n as usize % 3), &[]).unwrap();
+            // Three kinds of gaps.
+            let gap = n as usize % 4;
+            y[gap] = f64::NAN;
+            lengths.push(y.len() / 2);
+            rows.extend(y);
+        }
+        let data = Dataset::ragged(rows, &lengths, 2).unwrap();
+        let separate = GaussianOptions { share: false, ..OPTIONS };
+        let together = params.smoother(&data, &OPTIONS).unwrap();
+        let apart = params.smoother(&data, &separate).unwrap();
+        assert!(together.smoothed.covs.values.len() < apart.smoothed.covs.values.len() / 3);
+        assert_eq!(together.marginal_loglik, apart.marginal_loglik);
+        assert_eq!(together.smoothed.means, apart.smoothed.means);
+        let filtered = params.filter(&data, &separate).unwrap();
+        assert_eq!(filtered.filtered, apart.filtered);
+        assert_eq!(filtered.predicted.means, params.filter(&data, &OPTIONS).unwrap().predicted.means);
+        for n in 0..50 {
+            let alone = params.smoother(&data.select(&[n]), &OPTIONS).unwrap();
+            assert_eq!(alone.marginal_loglik[0], together.marginal_loglik[n]);
+            for t in 0..lengths[n] {
+                assert_eq!(alone.smoothed.covs.of(0, t), together.smoothed.covs.of(n, t));
+                assert_eq!(apart.smoothed.covs.of(n, t), together.smoothed.covs.of(n, t));
+                assert_eq!(apart.lag_one_covs.of(n, t), together.lag_one_covs.of(n, t));
+            }
+        }
     }
-    let data = Dataset::ragged(rows, &lengths, 2).unwrap();
-    let together = params.smoother(&data, &OPTIONS).unwrap();
-    let apart = params.smoother(&data, &GaussianOptions { share: false, ..OPTIONS }).unwrap();
-    assert!(together.smoothed.covs.values.len() < apart.smoothed.covs.values.len() / 3);
-    assert_eq!(together.marginal_loglik, apart.marginal_loglik);
-    assert_eq!(together.smoothed.means, apart.smoothed.means);
-    for n in 0..50 {
+}
+
+#[test]
+fn sequences_that_lanes_leave_are_answered_all_the_same() {
+    // Observations so precise that covariances take Joseph's form, but for sequences that never see them.
+    let shape = GaussianShape { per_step: false, offsets: true, diagonal_noise: true, missing: 0.0 };
+    let problem = random_gaussian_problem(4, 2, 20, shape, 6);
+    let mut params = params(&problem);
+    params.emissions_cov.values_mut()[1] = 1e-9;
+    let sequence = |n: usize| {
+        let mut y = problem.emissions.clone();
+        let blind = n % 2 == 1;
+        y.iter_mut().skip(1).step_by(2).filter(|_| blind).for_each(|y| *y = f64::NAN);
+        y[2 * n] = f64::NAN;
+        y
+    };
+    let data = Dataset::batch((0..11).flat_map(sequence).collect::<Vec<_>>(), 11, 2).unwrap();
+    let (filtered, smoothed) =
+        (params.filter(&data, &OPTIONS).unwrap(), params.smoother(&data, &OPTIONS).unwrap());
+    for n in 0..11 {
         let alone = params.smoother(&data.select(&[n]), &OPTIONS).unwrap();
-        assert_eq!(alone.marginal_loglik[0], together.marginal_loglik[n]);
-        for t in 0..lengths[n] {
-            assert_eq!(alone.smoothed.covs.of(0, t), together.smoothed.covs.of(n, t));
-            assert_eq!(apart.lag_one_covs.of(n, t), together.lag_one_covs.of(n, t));
+        assert_eq!(alone.marginal_loglik[0], smoothed.marginal_loglik[n]);
+        assert_eq!(alone.marginal_loglik[0], filtered.marginal_loglik[n]);
+        assert_eq!(alone.filtered.means, filtered.filtered.means[n * 80..(n + 1) * 80]);
+        for t in 0..20 {
+            assert_eq!(alone.filtered.covs.of(0, t), filtered.filtered.covs.of(n, t));
+            assert_eq!(alone.smoothed.covs.of(0, t), smoothed.smoothed.covs.of(n, t));
         }
     }
 }

@@ -17,7 +17,7 @@ from ..data import Dataset
 from ..errors import StatewiseError
 from ..learnable import LearnableSSM
 from ..online import OnlineFilter
-from ..parameters import Params, Properties
+from ..parameters import Params, Properties, given_arrays
 from ..posteriors import (
     Forecast,
     HMMPosterior,
@@ -80,13 +80,8 @@ class HMM(LearnableSSM):
             raise StatewiseError("emissions: found none, expected data to cluster for method='kmeans'")
         data = self._data(emissions, inputs) if method == "kmeans" else None
         values = {"initial_probs": initial_probs, "transition_matrix": transition_matrix, **values}
-        given = [
-            (name, np.array(value, dtype=np.float64, order="C"))
-            for name, value in values.items()
-            if value is not None
-        ]
-        params = self._params(self._native.initialize(as_seed(seed), data, given))
-        return params, self.properties()
+        arrays = self._native.initialize(as_seed(seed), data, given_arrays(values))
+        return self._params(arrays), self.properties()
 
     # ---- densities and draws
 

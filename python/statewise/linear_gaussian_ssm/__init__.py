@@ -1,5 +1,6 @@
 """Linear Gaussian state space models, and inference on their parameters alone."""
 
+from .backtest import Backtest, Refit, lgssm_backtest
 from .base import GaussianSSM
 from .gibbs import GibbsChain
 from .inference import (
@@ -22,7 +23,7 @@ from .information import (
     make_lgssm_info_params,
 )
 from .models import LinearGaussianConjugateSSM, LinearGaussianSSM
-from .online import GaussianOnlineFilter
+from .online import GaussianOnlineFilter, Transition
 from .parallel import (
     parallel_lgssm_filter,
     parallel_lgssm_posterior_sample,
@@ -40,10 +41,8 @@ from .posteriors import (
 from .priors import MatrixNormalInverseWishart, NormalInverseWishart
 from .residuals import (
     AuxiliaryResiduals,
-    Backtest,
     Innovations,
     lgssm_auxiliary_residuals,
-    lgssm_backtest,
     lgssm_innovations,
 )
 from .system import FilterOptions
@@ -68,6 +67,8 @@ __all__ = [
     "PosteriorGSSMInfoSmoothed",
     "PosteriorGSSMSmoothed",
     "PosteriorPredictive",
+    "Refit",
+    "Transition",
     "info_to_moment_form",
     "lgssm_auxiliary_residuals",
     "lgssm_backtest",

@@ -17,6 +17,7 @@ from ..parameters import Params
 from ..posteriors import PerSequence
 from ..ssm import ParamsLike
 from . import inference, residuals
+from .backtest import Backtest, BacktestSettings, Refit, lgssm_backtest, refitted_backtest
 from .online import GaussianOnlineFilter
 from .posteriors import (
     GaussianForecast,
@@ -25,7 +26,7 @@ from .posteriors import (
     PosteriorGSSMSmoothed,
     PosteriorPredictive,
 )
-from .residuals import AuxiliaryResiduals, Backtest, Innovations
+from .residuals import AuxiliaryResiduals, Innovations
 from .system import FilterOptions, as_records
 
 if TYPE_CHECKING:
@@ -214,22 +215,20 @@ class GaussianSSM(LearnableSSM):
         stride: int = 1,
         levels: Sequence[float] = (0.5, 0.8, 0.95),
         season: int = 1,
+        refit: Refit | None = None,
         **options: Unpack[FilterOptions],
     ) -> Backtest:
-        """Forecasts `horizon` steps from rolling origins with the parameters as they are, and scores them.
+        """Forecasts `horizon` steps from rolling origins and scores them.
 
         * `first_origin`: steps known at the first origin; half of the longest sequence by default.
         * `stride`: steps from one origin to the next.
         * `season`: the naive forecast y_{t-season} is what MASE compares with.
+        * `refit`: how the model is fitted again to what is known at each origin, from `params` on; without
+          it all forecasts are made with `params`.
         """
         data = self._data(emissions, inputs)
-        return residuals.lgssm_backtest(
-            self._system(params, data),
-            data,
-            horizon=horizon,
-            first_origin=first_origin,
-            stride=stride,
-            levels=levels,
-            season=season,
-            **options,
-        )
+        settings = BacktestSettings(horizon, first_origin, stride, levels, season)
+        if refit is not None:
+            return refitted_backtest(self, params, data, refit, settings, options)
+        system = self._system(params, data)
+        return lgssm_backtest(system, data, **settings._asdict(), **options)

@@ -55,8 +55,10 @@ def make_lgssm_params(
 
     z_1 ~ N(m, S), z_t = F z_{t-1} + B u_t + b + N(0, Q), y_t = H z_t + D u_t + d + N(0, R)
 
-    * `emissions_cov`: R, [M, M] or [T, M, M]; diagonal ones are [M] or [T, M].
-    * `initial_diffuse`: P∞ where the initial covariance is S + κ P∞ with κ → ∞.
+    * `emissions_cov`: R, [M, M] or [T, M, M]; diagonal ones are [M] or [T, M]. A number in the place of any
+      covariance is the variance of every entry.
+    * `initial_diffuse`: P∞ where the initial covariance is S + κ P∞ with κ → ∞. Filtered and predicted
+      covariances are infinite where a direction of it that no observation has seen moves them.
     """
     flat = {
         "initial.mean": initial_mean,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from .._native import LinearGaussianSsm
@@ -13,7 +12,7 @@ from .._seeds import Seed, as_seed
 from .._sizes import size, whole
 from ..errors import StatewiseError
 from ..learning import Progress
-from ..parameters import Params, Properties
+from ..parameters import Params, Properties, given_arrays
 from ..ssm import ParamsLike, Spec
 from .base import GaussianSSM
 from .gibbs import GibbsChain, run_gibbs
@@ -115,14 +114,10 @@ class LinearGaussianSSM(GaussianSSM):
             "emission_input_weights": emission_input_weights,
             "emission_covariance": emission_covariance,
         }
-        given = [
-            (name, np.array(value, dtype=np.float64, order="C"))
-            for name, value in values.items()
-            if value is not None
-        ]
         data = None if method == "default" else self._data(emissions, inputs)
         start = as_seed(seed if key is None else key)
-        return self._params(self._native.initialize(start, method, data, given)), self.properties()
+        arrays = self._native.initialize(start, method, data, given_arrays(values))
+        return self._params(arrays), self.properties()
 
 
 class LinearGaussianConjugateSSM(LinearGaussianSSM):

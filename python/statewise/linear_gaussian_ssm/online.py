@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import _native
 from .._sizes import size, whole
 from ..data import aligned
+from ..errors import StatewiseError
 from .posteriors import GaussianForecast
 from .system import FilterOptions, as_system, options_json
 
@@ -34,16 +35,31 @@ class Innovation(NamedTuple):
     num_observed: int
 
 
+class Transition(NamedTuple):
+    """Dynamics of one step, z_t = F z_{t-1} + b + N(0, Q): `weights` F [D, D], `bias` b [D] (0 by default)
+    and `cov` Q [D, D] (0 by default)."""
+
+    weights: ArrayLike
+    bias: ArrayLike | None = None
+    cov: ArrayLike | None = None
+
+
 class GaussianOnlineFilter:
     """A filter that keeps its last belief and a short history; made by `model.online_filter(params)`.
 
     Fed with the same observations it gives what `model.filter` gives, bit for bit. It also takes plain
-    parameters, as `lgssm_filter` does.
+    parameters, as `lgssm_filter` does. A diffuse start has infinite variances until observations have seen it.
 
     * `history`: how many of the last steps are kept, for fixed-lag smoothing and late measurements.
     """
 
     __slots__ = ("_filter",)
+
+    @classmethod
+    def _of(cls, native: _native.LgssmOnline) -> GaussianOnlineFilter:
+        online = cls.__new__(cls)
+        online._filter = native
+        return online
 
     def __init__(self, params: Any, history: int = 0, **options: Unpack[FilterOptions]) -> None:
         self._filter = _native.LgssmOnline(
@@ -59,17 +75,11 @@ class GaussianOnlineFilter:
         cov: ArrayLike | None = None,
     ) -> None:
         """Opens the next step; the belief is then the prediction. `weights`, `bias` and `cov` (F, b, Q)
-        stand in for the parameters' dynamics in this step: those of the time that has passed, say."""
+        stand in for the parameters' dynamics in this step: those of the time that has passed, say. A
+        structural model makes them of its `inputs`: the length of the step, or its time stamp."""
         own = None
         if weights is not None or bias is not None or cov is not None:
-            dim = len(self.mean)
-            given = (
-                np.eye(dim) if weights is None else weights,
-                np.zeros(dim) if bias is None else bias,
-                np.zeros((dim, dim)) if cov is None else cov,
-            )
-            flat = [_flat(value).tolist() for value in given]
-            own = (flat[0], flat[1], flat[2])
+            own = self._dynamics(np.eye(len(self.mean)) if weights is None else weights, bias, cov)
         self._filter.predict(_optional(inputs), own)
 
     def update(self, emission: ArrayLike, inputs: ArrayLike | None = None) -> float:
@@ -81,6 +91,27 @@ class GaussianOnlineFilter:
         """Takes in what was missing at an earlier step (counted from 0) that is still kept; returns what
         it adds to log p(y_{1:t}). With `replace`, puts another row in the place of that step's."""
         return self._filter.late_update(whole("step", step), _flat(emission), replace)
+
+    def insert_step(
+        self,
+        step: int,
+        emission: ArrayLike,
+        into: Transition | None = None,
+        onward: Transition | None = None,
+        inputs: ArrayLike | None = None,
+    ) -> float:
+        """Takes in a measurement made between steps `step - 1` and `step` (counted from 0, and kept), which
+        becomes step `step`; returns what it adds to log p(y_{1:t}).
+
+        * `into`, `onward`: the dynamics into it, and from it to the step that was `step`. A model with time
+          stamps makes them of its `inputs`.
+        """
+        dynamics = None
+        if into is not None and onward is not None:
+            dynamics = (self._dynamics(*into), self._dynamics(*onward))
+        elif into is not None or onward is not None:
+            raise StatewiseError("into: found one of into and onward, expected both or neither")
+        return self._filter.insert_step(whole("step", step), _flat(emission), _optional(inputs), dynamics)
 
     @property
     def mean(self) -> Array:
@@ -118,9 +149,7 @@ class GaussianOnlineFilter:
 
     def fork(self) -> GaussianOnlineFilter:
         """A second filter that goes on from here on its own."""
-        forked = GaussianOnlineFilter.__new__(GaussianOnlineFilter)
-        forked._filter = self._filter.fork()
-        return forked
+        return self._of(self._filter.fork())
 
     def state(self) -> dict[str, Any]:
         """All that is needed to go on later or elsewhere, fit for JSON."""
@@ -130,6 +159,17 @@ class GaussianOnlineFilter:
     def restore(self, state: dict[str, Any]) -> None:
         """Goes on from a state saved by a filter of the same parameters."""
         self._filter.restore(json.dumps(state))
+
+    def _dynamics(
+        self, weights: ArrayLike, bias: ArrayLike | None = None, cov: ArrayLike | None = None
+    ) -> tuple[list[float], list[float], list[float]]:
+        """F, b and Q of one step, flat."""
+        dim = len(self.mean)
+        return (
+            _flat(weights).tolist(),
+            _flat(np.zeros(dim) if bias is None else bias).tolist(),
+            _flat(np.zeros(dim * dim) if cov is None else cov).tolist(),
+        )
 
 
 def _flat(values: ArrayLike) -> Array:

@@ -62,7 +62,8 @@ def options_json(options: Mapping[str, Any]) -> str:
 def as_system(params: Any) -> Lgssm:
     """The library's system behind parameters of Dynamax's layout: a record, nested dicts, or any object
     with the attributes `initial.mean`, `dynamics.weights`, ... Arrays are static or have a leading time
-    axis; biases and input weights may be None or absent; covariances of one axis are diagonals."""
+    axis; biases and input weights may be None or absent; covariances of one axis are diagonals, and a
+    number is the variance of every entry."""
     if isinstance(params, Lgssm):
         return params
     record = as_params(params) if isinstance(params, Mapping) else params
@@ -112,10 +113,10 @@ def as_gradient(params: Any, arrays: Mapping[str, Array]) -> Params:
     folded = dict(arrays)
     for name, group, leaf, *_ in FIELDS:
         given = getattr(getattr(record, group, None), leaf, None)
-        if name in folded and name.endswith("cov") and given is not None and np.ndim(given) == 1:
+        if name in folded and name.endswith("cov") and given is not None and np.ndim(given) < 2:
             gradient = folded[name]
             gradient = np.array(np.diagonal(gradient) if gradient.ndim == 2 else gradient)
-            folded[name] = gradient.sum(keepdims=True) if np.size(given) == 1 else gradient
+            folded[name] = gradient.sum().reshape(np.shape(given)) if np.size(given) == 1 else gradient
     return as_records(folded)
 
 
@@ -134,6 +135,7 @@ def as_doubles(name: str, value: Any) -> Array:
 def as_noise(noise: Array, weights: Array) -> tuple[Array, bool]:
     """A covariance or precision of emissions with these weights, and whether it holds diagonals."""
     emission_dim = weights.shape[-2] if weights.ndim > 1 else 0
+    noise = np.atleast_1d(noise)
     # [T, M] are diagonals for each step, unless it is the square [M, M].
     diagonal = noise.ndim == 1 or (noise.ndim == 2 and noise.shape != (emission_dim, emission_dim))
     if diagonal and noise.shape[-1] == 1 != emission_dim:
@@ -142,8 +144,8 @@ def as_noise(noise: Array, weights: Array) -> tuple[Array, bool]:
 
 
 def as_full(cov: Array, dim: int) -> Array:
-    """A covariance or precision of the state as a matrix, where it came as variances [D] or as one for all [1]."""
-    if cov.ndim != 1 or cov.size not in (1, dim):
+    """A covariance or precision of the state as a matrix, where it came as variances [D] or as one for all."""
+    if cov.ndim > 1 or cov.size not in (1, dim):
         return cov
     return np.diag(np.broadcast_to(cov, (dim,)))
 

@@ -13,14 +13,15 @@ from .. import _native as native
 from .._driven import driven_rows
 from .._native import Lgssm
 from .._seeds import Seed, as_seed
-from .._sizes import size
+from .._sizes import size, whole
 from ..data import Dataset
 from ..errors import StatewiseError
 from ..linear_gaussian_ssm import inference
 from ..linear_gaussian_ssm.base import GaussianSSM
+from ..linear_gaussian_ssm.online import GaussianOnlineFilter
 from ..linear_gaussian_ssm.posteriors import GaussianForecast
 from ..linear_gaussian_ssm.system import FilterOptions, options_json
-from ..parameters import Params, Properties
+from ..parameters import Params, Properties, given_arrays
 from ..ssm import ParamsLike, Spec
 from .blocks import Regression, TrigonometricSeasonal
 from .results import Coefficient, Decomposition, StructuralFit, stacked
@@ -126,13 +127,8 @@ class StructuralTimeSeries(GaussianSSM):
         """
         if method != "data" or emissions is None:
             raise StatewiseError("emissions: found none, expected the data, whose scale gives the start")
-        given = [
-            (name, np.array(value, dtype=np.float64, order="C"))
-            for name, value in values.items()
-            if value is not None
-        ]
         start = None if seed is None else as_seed(seed)
-        arrays = self._native.initialize(self._data(emissions, inputs), start, given)
+        arrays = self._native.initialize(self._data(emissions, inputs), start, given_arrays(values))
         return self._params(arrays), self.properties()
 
     # ---- systems with matrices for each step
@@ -161,6 +157,17 @@ class StructuralTimeSeries(GaussianSSM):
             self._native, self._arrays(params), data, horizon, future, options_json(options)
         )
         return inference.forecast_per_sequence(data, found)
+
+    def online_filter(
+        self, params: ParamsLike, history: int = 0, **options: Unpack[FilterOptions]
+    ) -> GaussianOnlineFilter:
+        """A filter that is fed one observation at a time, with the inputs of the model: regressors, and the
+        length of the step or its time stamp.
+
+        * `history`: how many of the last steps are kept, for fixed-lag smoothing and late measurements.
+        """
+        arrays, kept = self._arrays(params), whole("history", history)
+        return GaussianOnlineFilter._of(self._native.online_filter(arrays, options_json(options), kept))
 
     # ---- components
 

@@ -100,7 +100,8 @@ class StructuralFit:
 
     @property
     def criteria(self) -> InformationCriteria:
-        """AIC and BIC."""
+        """AIC and BIC. Diffuse states do not count as parameters; statsmodels counts each as one:
+        `criteria.counting(number of diffuse states)`."""
         return self.model.information_criteria(self.params, self.data, props=self.props)
 
     def decompose(self) -> Decomposition:

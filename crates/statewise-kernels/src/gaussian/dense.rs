@@ -2,7 +2,10 @@
 //! (K) or not (K = 0).
 //!
 //! All products run along rows of the right factor and of the result, so that the compiler
-//! vectorises them; a factor that is needed transposed is transposed once beforehand.
+//! vectorises them; a factor that is needed transposed is transposed once beforehand. Large matrices go by faer.
+
+use faer::linalg::matmul::matmul;
+use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::math::dispatch::fma;
 
@@ -67,9 +70,35 @@ pub(super) fn product<const ISA: u8, const K: usize>(
             }
             *row = sum;
         }
+    } else if m.min(k).min(n) >= LARGE {
+        blocks([m, k, n], a, b, c, into);
     } else {
         tiles::<ISA>([m, k, n], a, b, c, into);
     }
+}
+
+/// Dimension from which on matrices go in blocks that fit the caches.
+///
+/// PERF: on one core of a Zen 5, register tiles reach 105, 95, 70 and 70 GFLOP/s at 64, 128, 256 and 400 dimensions
+/// (55 to 65 with a transposed factor), blocks 118, 122, 116 and 119 (112, 99 and 104).
+const LARGE: usize = 96;
+
+/// [`product`] in blocks that fit the caches.
+#[inline(never)]
+fn blocks([m, k, n]: [usize; 3], a: Left<'_>, b: &[f64], c: &mut [f64], into: Into) {
+    let left = if a.columns == 1 {
+        MatRef::from_row_major_slice(&a.values[..m * k], m, k)
+    } else {
+        MatRef::from_row_major_slice(&a.values[..k * m], k, m).transpose()
+    };
+    let right = MatRef::from_row_major_slice(&b[..k * n], k, n);
+    let out = MatMut::from_row_major_slice_mut(&mut c[..m * n], m, n);
+    let (keep, factor) = match into {
+        Into::Set => (Accum::Replace, 1.0),
+        Into::Add => (Accum::Add, 1.0),
+        Into::Subtract => (Accum::Add, -1.0),
+    };
+    matmul(out, keep, left, right, factor, Par::Seq);
 }
 
 #[inline(always)]
@@ -236,4 +265,26 @@ pub(super) fn dot<const ISA: u8>(a: &[f64], b: &[f64]) -> f64 {
         sum = fma::<ISA>(*a, *b, sum);
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::math::dispatch::BASELINE;
+
+    #[test]
+    fn blocks_equal_tiles() {
+        let sizes @ [m, k, n] = [LARGE + 3, LARGE, LARGE + 9];
+        let values = |len: usize, step: f64| (0..len).map(|i| (step * i as f64).sin()).collect::<Vec<_>>();
+        let (a, b, start) = (values(m * k, 0.7), values(k * n, 0.3), values(m * n, 0.1));
+        for left in [Left::plain(&a, k), Left::transposed(&a, m)] {
+            for into in [Into::Set, Into::Add, Into::Subtract] {
+                let (mut got, mut want) = (start.clone(), start.clone());
+                blocks(sizes, left, &b, &mut got, into);
+                tiles::<BASELINE>(sizes, left, &b, &mut want, into);
+                // Sums of a hundred products of at most 1, in another order.
+                assert!(got.iter().zip(&want).all(|(x, y)| (x - y).abs() < 1e-12));
+            }
+        }
+    }
 }

@@ -14,7 +14,7 @@ use crate::math::dispatch::{fma, vectorised};
 pub(super) const CONTRADICTION: f64 = 1e-7;
 
 /// The belief about the mean between two steps, and the evidence so far.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 pub struct MeanState {
     /// E(z_t | y_{1:t}), \[D\]; before the first step the predicted mean of it.
     pub mean: Vec<f64>,
@@ -24,6 +24,21 @@ pub struct MeanState {
     pub evidence: f64,
     /// What rounding took from `evidence`.
     pub lost: f64,
+}
+
+impl Clone for MeanState {
+    fn clone(&self) -> Self {
+        let mut copy = MeanState::default();
+        copy.clone_from(self);
+        copy
+    }
+
+    // The derived one would allocate the mean again at every step of the online filter.
+    fn clone_from(&mut self, other: &Self) {
+        let MeanState { mean, is_predicted, evidence, lost } = other;
+        self.mean.clone_from(mean);
+        (self.is_predicted, self.evidence, self.lost) = (*is_predicted, *evidence, *lost);
+    }
 }
 
 impl MeanState {

@@ -23,6 +23,8 @@ mod riccati;
 mod riccati_state;
 mod scan;
 mod schedule;
+mod separate;
+mod settling;
 mod simulate;
 mod small;
 mod smoothed_means;
@@ -38,7 +40,7 @@ pub use block_tridiagonal::{
     block_tridiagonal_log_normalizer,
 };
 pub use collapse::{Collapse, CollapsedRows};
-pub use diffuse::{DiffuseGains, DiffuseSmoothing};
+pub use diffuse::{DiffuseRows, DiffuseStart, DiffuseTable, Directions};
 pub use gains::Gains;
 pub use gradient::{Adjoints, SystemGradient};
 pub use information::{
@@ -51,6 +53,9 @@ pub use online::{OnlineKalman, OnlineKalmanState};
 pub use riccati::{Riccati, RiccatiReport};
 pub use riccati_state::RiccatiState;
 pub use schedule::{FilterRows, Scheduled, SmootherRows, filter_scheduled, smooth_scheduled};
+pub use separate::{
+    SEPARATE_LANES, SeparateRows, SeparateScratch, SeparateSlices, has_separate_lanes, separate_lanes,
+};
 pub use simulate::sample_scheduled;
 pub use smoothed_means::{SmoothedRows, smooth_means};
 pub use smoothing::Smoothing;

@@ -1,10 +1,12 @@
 //! The Kalman filter fed one observation at a time.
 //!
 //! Each step is a batch of one: [`Riccati`] moves the covariance, [`advance_means`] the mean. So after
-//! the same steps the filter holds the bits of the batch filter, steady state included.
+//! the same steps the filter holds the bits of the batch filter, steady state included. While a diffuse start
+//! counts, so do [`Directions`] and what the series tells of δ.
 
 use std::ops::Range;
 
+use super::diffuse::{DiffuseRows, DiffuseStart, DiffuseTable, Directions};
 use super::gains::Gains;
 use super::means::{MeanRows, MeanScratch, MeanState, advance_means};
 use super::riccati::{Riccati, RiccatiReport};
@@ -15,7 +17,9 @@ use super::system::{GaussianError, Series, System, length};
 #[derive(Clone, Debug)]
 pub struct OnlineKalman {
     riccati: Riccati,
+    /// Given δ = 0 while a diffuse start counts.
     means: MeanState,
+    diffuse: Option<OnlineDiffuse>,
     num_steps: usize,
     steady_state: bool,
     /// The last step.
@@ -28,6 +32,20 @@ pub struct OnlineKalman {
     scratch: MeanScratch,
 }
 
+/// A diffuse start, and what has been learnt of it.
+#[derive(Clone, Debug, Default)]
+struct OnlineDiffuse {
+    directions: Directions,
+    estimate: Vec<f64>,
+    /// The last step; empty where δ did not count.
+    table: DiffuseTable,
+    /// E(z_t | y_{1:t}) with its covariance, and E(y_t | y_{1:t-1}); after the last step that counts, the first
+    /// of these given δ = 0.
+    mean: Vec<f64>,
+    cov: Vec<f64>,
+    emission: Vec<f64>,
+}
+
 /// All that an [`OnlineKalman`] knows, to be stored and taken up again.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OnlineKalmanState {
@@ -37,6 +55,8 @@ pub struct OnlineKalmanState {
     pub covariances: RiccatiState,
     /// The mean and the evidence.
     pub means: MeanState,
+    /// What is known of a diffuse start, and its estimate.
+    pub diffuse: Option<(Directions, Vec<f64>)>,
 }
 
 impl OnlineKalman {
@@ -44,12 +64,15 @@ impl OnlineKalman {
     /// no longer computed once it has settled to rounding.
     ///
     /// # Errors
-    /// [`GaussianError::Shape`] naming an argument of the wrong size.
+    /// [`GaussianError::Shape`] naming an argument of the wrong size; a diffuse part or noise that is not
+    /// positive semi-definite.
     pub fn new(system: &System<'_>, steady_state: bool) -> Result<Self, GaussianError> {
         system.check(0)?;
+        let start = DiffuseStart::of(system)?;
         let mut filter = OnlineKalman {
             riccati: Riccati::default(),
             means: MeanState::start(system.initial_mean),
+            diffuse: start.as_ref().map(OnlineDiffuse::new),
             num_steps: 0,
             steady_state: steady_state && system.is_fixed(),
             gains: Gains::default(),
@@ -59,11 +82,14 @@ impl OnlineKalman {
             before: OnlineKalmanState::default(),
             scratch: MeanScratch::default(),
         };
-        filter.riccati.start(system, system.initial_cov, steady_state);
+        let cov = start.as_ref().map_or(system.initial_cov, DiffuseStart::cov);
+        filter.riccati.start(system, cov, steady_state);
+        filter.refresh();
         Ok(filter)
     }
 
-    /// Takes the next step and returns log p(y_t | y_{1:t-1}).
+    /// Takes the next step and returns log p(y_t | y_{1:t-1}). An entry that pins a direction of a diffuse start
+    /// down counts −½ log 2πF∞ in it.
     ///
     /// * `system` – the one that the filter was started with. Step t reads entry t of its arrays.
     /// * `series` – its `emissions` are the one row y_t (NaN where missing); offsets are read at t.
@@ -108,6 +134,7 @@ impl OnlineKalman {
         }
         self.riccati.save(&mut self.before.covariances);
         self.before.means.clone_from(&self.means);
+        self.before.diffuse = self.diffuse.as_ref().map(OnlineDiffuse::known);
         self.before.num_steps = t;
         let answer = self.advance(system, series, t..t + 1);
         match answer {
@@ -115,6 +142,13 @@ impl OnlineKalman {
             Err(_) => {
                 self.riccati.load(&self.before.covariances);
                 self.means.clone_from(&self.before.means);
+                if let (Some(diffuse), Some((directions, estimate))) =
+                    (&mut self.diffuse, &self.before.diffuse)
+                {
+                    diffuse.directions.clone_from(directions);
+                    diffuse.estimate.clone_from(estimate);
+                }
+                self.refresh();
             }
         }
         answer.map(|()| self.log_prob)
@@ -127,6 +161,12 @@ impl OnlineKalman {
         step: Range<usize>,
     ) -> Result<(), GaussianError> {
         self.riccati.advance(system, series.emissions, step.clone(), &mut self.gains)?;
+        if let Some(diffuse) = &mut self.diffuse {
+            diffuse.directions.advance(system, step.clone(), &self.gains, true, &mut diffuse.table)?;
+            if !diffuse.table.range().is_empty() {
+                return self.advance_diffuse(system, series);
+            }
+        }
         let rows = MeanRows {
             predicted: &mut self.predicted,
             filtered: &mut [],
@@ -138,14 +178,87 @@ impl OnlineKalman {
         Ok(())
     }
 
-    /// E(z_t | y_{1:t}), \[D\]; before the first step the initial mean.
-    pub fn filtered_mean(&self) -> &[f64] {
-        &self.means.mean
+    fn advance_diffuse(&mut self, system: &System<'_>, series: &Series<'_>) -> Result<(), GaussianError> {
+        let Some(diffuse) = &mut self.diffuse else { return Ok(()) };
+        diffuse.emission.resize(system.emission_dim, 0.0);
+        let rows = DiffuseRows {
+            predicted: &mut self.predicted,
+            filtered: &mut [],
+            emissions: &mut diffuse.emission,
+            given_zero: &mut self.innovation,
+        };
+        // The step's own term alone, then the sum.
+        let (evidence, lost) = (self.means.evidence, self.means.lost);
+        (self.means.evidence, self.means.lost) = (0.0, 0.0);
+        let (is_last, scratch) = (diffuse.directions.is_forgotten(), &mut self.scratch);
+        let belief = (&mut self.means, &mut diffuse.estimate);
+        let answer =
+            diffuse.table.advance_means(system, series, &self.gains, belief, is_last, rows, scratch);
+        self.log_prob = self.means.marginal_loglik();
+        (self.means.evidence, self.means.lost) = (evidence, lost);
+        answer?;
+        self.means.add(self.log_prob);
+        if is_last {
+            diffuse.mean.clone_from(&self.means.mean);
+            diffuse.table.take_off(&diffuse.estimate, &mut diffuse.mean);
+        }
+        self.refresh();
+        Ok(())
     }
 
-    /// Cov(z_t | y_{1:t}), \[D, D\]; before the first step the initial covariance.
+    /// Brings the moments with δ up to date.
+    fn refresh(&mut self) {
+        let cov = if self.means.is_predicted { &self.riccati.start } else { self.riccati.filtered_cov() };
+        if let Some(diffuse) = self.diffuse.as_mut().filter(|diffuse| !diffuse.directions.is_forgotten()) {
+            diffuse.mean.clone_from(&self.means.mean);
+            diffuse.cov.clear();
+            diffuse.cov.extend_from_slice(cov);
+            diffuse.directions.add_to(&diffuse.estimate, &mut diffuse.mean, &mut diffuse.cov);
+        }
+    }
+
+    /// The diffuse start, as long as it counts.
+    fn counting(&self) -> Option<&OnlineDiffuse> {
+        self.diffuse.as_ref().filter(|diffuse| !diffuse.directions.is_forgotten())
+    }
+
+    /// E(z_t | y_{1:t}), \[D\]; before the first step the initial mean.
+    pub fn filtered_mean(&self) -> &[f64] {
+        self.counting().map_or(&self.means.mean, |diffuse| &diffuse.mean)
+    }
+
+    /// Cov(z_t | y_{1:t}), \[D, D\]; before the first step the initial covariance. Infinite where an open
+    /// direction of a diffuse start moves it.
     pub fn filtered_cov(&self) -> &[f64] {
-        if self.num_steps == 0 { &self.riccati.start } else { self.riccati.filtered_cov() }
+        match self.counting() {
+            Some(diffuse) => &diffuse.cov,
+            None if self.num_steps == 0 => &self.riccati.start,
+            None => self.riccati.filtered_cov(),
+        }
+    }
+
+    /// E(z_t | y_{1:t}, δ = 0) where a diffuse start counted in the last step, else as
+    /// [`OnlineKalman::filtered_mean`].
+    pub fn mean_given_zero(&self) -> &[f64] {
+        match &self.diffuse {
+            Some(diffuse) if diffuse.directions.is_forgotten() && !diffuse.table.range().is_empty() => {
+                &diffuse.mean
+            }
+            _ => &self.means.mean,
+        }
+    }
+
+    /// Where a diffuse start counted in the last step: that step's table, what is known after it, and
+    /// E(y_t | y_{1:t-1}).
+    pub fn diffuse_step(&self) -> Option<(&DiffuseTable, &Directions, &[f64])> {
+        let diffuse = self.diffuse.as_ref()?;
+        let last = !diffuse.table.range().is_empty() && self.num_steps > 0;
+        last.then_some((&diffuse.table, &diffuse.directions, &diffuse.emission[..]))
+    }
+
+    /// What is known of a diffuse start, and its estimate.
+    pub fn known(&self) -> Option<(&Directions, &[f64])> {
+        self.diffuse.as_ref().map(|diffuse| (&diffuse.directions, &diffuse.estimate[..]))
     }
 
     /// E(z_t | y_{1:t-1}) of the last step, \[D\]; unspecified after a failed step.
@@ -190,6 +303,7 @@ impl OnlineKalman {
             num_steps: self.num_steps,
             covariances: RiccatiState::default(),
             means: self.means.clone(),
+            diffuse: self.diffuse.as_ref().map(OnlineDiffuse::known),
         };
         self.riccati.save(&mut state.covariances);
         state
@@ -208,10 +322,28 @@ impl OnlineKalman {
             let expected = if fresh.0 { system.state_dim * system.state_dim } else { 0 };
             return Err(GaussianError::Shape { argument: "start", found, expected });
         }
+        let found = state.diffuse.as_ref().map_or(0, |(directions, _)| directions.state_dim());
+        length("diffuse", found, self.diffuse.as_ref().map_or(0, |_| system.state_dim))?;
+        if let Some((directions, estimate)) = &state.diffuse {
+            length("estimate", estimate.len(), directions.rank())?;
+            let (directions, estimate) = (directions.clone(), estimate.clone());
+            self.diffuse = Some(OnlineDiffuse { directions, estimate, ..OnlineDiffuse::default() });
+        }
         self.riccati.load(&state.covariances);
         self.riccati.scratch.has_transposes = false;
         self.means.clone_from(&state.means);
         self.num_steps = state.num_steps;
+        self.refresh();
         Ok(())
+    }
+}
+
+impl OnlineDiffuse {
+    fn new(start: &DiffuseStart) -> Self {
+        OnlineDiffuse { directions: start.directions(), ..Default::default() }
+    }
+
+    fn known(&self) -> (Directions, Vec<f64>) {
+        (self.directions.clone(), self.estimate.clone())
     }
 }

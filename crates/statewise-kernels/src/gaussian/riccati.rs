@@ -9,17 +9,17 @@ use std::ops::Range;
 
 use super::dense::{Into, Left, dot, mirror, product, transpose};
 use super::gains::{Gains, Layout, PartsMut};
+use super::settling::{SETTLING_INTERVAL, distance, has_settled};
 use super::system::{GaussianError, Noise, System};
 use crate::math::dispatch::vectorised;
+use crate::math::ln_lane;
 
 /// S_ii / R_ii from which on the update takes Joseph's form.
-const PRECISE: f64 = 1e6;
+pub(super) const PRECISE: f64 = 1e6;
 /// A pivot below this share of its diagonal entry is at the mercy of rounding.
-const ILL_CONDITIONED: f64 = 1e-11;
-/// A predicted covariance that changes by no more than this (relative to the variances) has settled.
-const SETTLED: f64 = 8.0 * f64::EPSILON;
-/// A change below this that no longer falls is rounding.
-const STALLED: f64 = 512.0 * f64::EPSILON;
+pub(super) const ILL_CONDITIONED: f64 = 1e-11;
+/// log 2π.
+pub(super) const LN_2_PI: f64 = 1.837_877_066_409_345_483_6;
 /// Standard deviations below this share of those before an update are rounding.
 const NOISE_FLOOR: f64 = 64.0 * f64::EPSILON;
 
@@ -178,8 +178,12 @@ fn advance_body<const ISA: u8, const K: usize>(
         }
         riccati.settled = false;
         predict::<ISA, K>(riccati, system, t);
-        if riccati.steady_state && same_pattern && riccati.has_settled() {
-            riccati.settled = true;
+        if riccati.steady_state && same_pattern && t.is_multiple_of(SETTLING_INTERVAL) {
+            let size = system.state_dim * system.state_dim;
+            let now = distance(system.state_dim, &riccati.scratch.entry[..size], &riccati.last[..size]);
+            riccati.settled = has_settled(now, &mut riccati.change, &mut riccati.stalled);
+        }
+        if riccati.settled {
             take_last(riccati, gains);
             continue;
         }
@@ -230,29 +234,6 @@ fn predict<const ISA: u8, const K: usize>(riccati: &mut Riccati, system: &System
     let half = Left::plain(&scratch.square, d);
     product::<ISA, K>([d, d, d], half, &scratch.transition, predicted, Into::Add);
     mirror::<K>(d, predicted);
-}
-
-impl Riccati {
-    /// Whether the predicted covariance to come is the last one, to rounding.
-    fn has_settled(&mut self) -> bool {
-        let d = self.layout.d;
-        let (new, old) = (&self.scratch.entry[..d * d], &self.last[..d * d]);
-        let mut change: f64 = 0.0;
-        for i in 0..d {
-            for j in 0..=i {
-                let scale = new[i * d + i] * new[j * d + j];
-                let difference = new[i * d + j] - old[i * d + j];
-                // Squares, so that no root is taken; 0 / 0 does not count.
-                if difference != 0.0 {
-                    change = change.max(difference * difference / scale.max(f64::MIN_POSITIVE));
-                }
-            }
-        }
-        let change = change.sqrt();
-        self.stalled = if change < STALLED && change >= self.change { self.stalled + 1 } else { 0 };
-        self.change = change;
-        change <= SETTLED || self.stalled >= 4
-    }
 }
 
 /// Completes the entry to come from its predicted covariance.
@@ -316,7 +297,7 @@ fn update<const ISA: u8, const K: usize>(
         return Err(GaussianError::NotFinite { t });
     };
     let num_observed = observed.iter().filter(|o| **o).count() - pivots.rank_lost;
-    *log_norm = pivots.log_norm - 0.5 * num_observed as f64 * (2.0 * std::f64::consts::PI).ln();
+    *log_norm = pivots.log_norm - 0.5 * num_observed as f64 * LN_2_PI;
     riccati.report.rank_lost += pivots.rank_lost;
     if pivots.smallest < ILL_CONDITIONED && !(noise_free && pivots.rank_lost > 0) {
         riccati.report.ill_conditioned.get_or_insert(t);
@@ -509,11 +490,11 @@ fn factorise<const ISA: u8>(
         tail[..=i].iter_mut().for_each(|x| *x *= scale);
         product *= root;
         if !(1e-100..1e100).contains(&product) {
-            pivots.log_norm -= product.ln();
+            pivots.log_norm -= ln_lane::<ISA>(product);
             product = 1.0;
         }
     }
-    pivots.log_norm -= product.ln();
+    pivots.log_norm -= ln_lane::<ISA>(product);
     Some(pivots)
 }
 

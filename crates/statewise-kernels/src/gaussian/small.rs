@@ -36,13 +36,6 @@ pub(super) fn apply(n: usize, a: &[f64], x: &[f64]) -> Vec<f64> {
     a.chunks_exact(n).map(|row| inner(row, x)).collect()
 }
 
-/// Aᵀ x with A of shape \[m, n\].
-pub(super) fn apply_transposed(n: usize, a: &[f64], x: &[f64]) -> Vec<f64> {
-    let mut out = vec![0.0; n];
-    a.chunks_exact(n).zip(x).for_each(|(row, x)| add(&mut out, *x, row));
-    out
-}
-
 /// Σ a_i b_i.
 pub(super) fn inner(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()

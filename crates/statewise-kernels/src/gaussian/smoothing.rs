@@ -13,15 +13,12 @@
 use super::dense::{Into, Left, mirror, product, transpose};
 use super::gains::Gains;
 use super::riccati::identity;
+use super::settling::{SETTLING_INTERVAL, distance, has_settled};
 use super::system::System;
 use crate::math::dispatch::vectorised;
 
-/// A precision that changes by no more than this (relative to its diagonal) has settled.
-const SETTLED: f64 = 8.0 * f64::EPSILON;
-/// A change below this that no longer falls is rounding.
-const STALLED: f64 = 512.0 * f64::EPSILON;
 /// A smoothed variance below this share of the filtered one is at the mercy of rounding.
-const ILL_CONDITIONED: f64 = 1e-9;
+pub(super) const ILL_CONDITIONED: f64 = 1e-9;
 
 /// Smoothed covariances and precisions of all steps; settled steps share an entry.
 #[derive(Clone, Debug, Default)]
@@ -188,12 +185,11 @@ fn compute_body<const ISA: u8, const K: usize>(
             product::<ISA, K>([d, d, d], Left::transposed(a, d), x, lambda, Into::Set);
             mirror::<K>(d, lambda);
             if alike {
-                let next_lambda = &done[4 * size * (smoothing.num_entries - 1) + size..][..size];
-                let now = distance(d, lambda, next_lambda);
-                stalled = if now < STALLED && now >= change { stalled + 1 } else { 0 };
-                change = now;
-                if now <= SETTLED || stalled >= 4 {
-                    settled = true;
+                if t.is_multiple_of(SETTLING_INTERVAL) {
+                    let next_lambda = &done[4 * size * (smoothing.num_entries - 1) + size..][..size];
+                    settled = has_settled(distance(d, lambda, next_lambda), &mut change, &mut stalled);
+                }
+                if settled {
                     smoothing.index.push(smoothing.num_entries as u32 - 1);
                     continue;
                 }
@@ -227,20 +223,4 @@ fn compute_body<const ISA: u8, const K: usize>(
         smoothing.index.push(smoothing.num_entries as u32);
         smoothing.num_entries += 1;
     }
-}
-
-/// The largest difference of two positive semi-definite matrices relative to the first one's diagonal.
-#[inline(always)]
-fn distance(d: usize, new: &[f64], old: &[f64]) -> f64 {
-    let mut largest: f64 = 0.0;
-    for i in 0..d {
-        for j in 0..=i {
-            let difference = new[i * d + j] - old[i * d + j];
-            if difference != 0.0 {
-                let scale = (new[i * d + i] * new[j * d + j]).max(f64::MIN_POSITIVE);
-                largest = largest.max(difference * difference / scale);
-            }
-        }
-    }
-    largest.sqrt()
 }

@@ -22,25 +22,25 @@ pub(crate) fn fma<const ISA: u8>(a: f64, b: f64, c: f64) -> f64 {
 
 /// Defines `fn name(args)` that runs `body::<ISA>(args)` with the best instruction set available.
 ///
-/// `[const K]` before the arguments adds a const parameter that is passed on to the body.
+/// `[const K]` or `[const K, const L]` before the arguments adds const parameters that are passed on to the body.
 macro_rules! vectorised {
     (
         $(#[$meta:meta])*
-        $vis:vis fn $name:ident $([const $K:ident])? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident
+        $vis:vis fn $name:ident $([$(const $K:ident),+])? ($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? = $body:ident
     ) => {
         $(#[$meta])*
-        $vis fn $name $(<const $K: usize>)? ($($arg: $ty),*) $(-> $ret)? {
+        $vis fn $name $(<$(const $K: usize),+>)? ($($arg: $ty),*) $(-> $ret)? {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
-                fn avx512 $(<const $K: usize>)? ($($arg: $ty),*) $(-> $ret)? {
-                    $body::<{ $crate::math::dispatch::AVX512 } $(, $K)?>($($arg),*)
+                fn avx512 $(<$(const $K: usize),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<{ $crate::math::dispatch::AVX512 } $($(, $K)+)?>($($arg),*)
                 }
                 // Builds with debug assertions leave this copy out, so that tests do not wait for the compiler.
                 #[cfg(not(debug_assertions))]
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2 $(<const $K: usize>)? ($($arg: $ty),*) $(-> $ret)? {
-                    $body::<{ $crate::math::dispatch::AVX2 } $(, $K)?>($($arg),*)
+                fn avx2 $(<$(const $K: usize),+>)? ($($arg: $ty),*) $(-> $ret)? {
+                    $body::<{ $crate::math::dispatch::AVX2 } $($(, $K)+)?>($($arg),*)
                 }
                 if is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512vl")
@@ -48,15 +48,15 @@ macro_rules! vectorised {
                     && is_x86_feature_detected!("fma")
                 {
                     // SAFETY: the processor has every feature that the callee is compiled for.
-                    return unsafe { avx512 $(::<$K>)? ($($arg),*) };
+                    return unsafe { avx512 $(::<$($K),+>)? ($($arg),*) };
                 }
                 #[cfg(not(debug_assertions))]
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                     // SAFETY: the processor has every feature that the callee is compiled for.
-                    return unsafe { avx2 $(::<$K>)? ($($arg),*) };
+                    return unsafe { avx2 $(::<$($K),+>)? ($($arg),*) };
                 }
             }
-            $body::<{ $crate::math::dispatch::BASELINE } $(, $K)?>($($arg),*)
+            $body::<{ $crate::math::dispatch::BASELINE } $($(, $K)+)?>($($arg),*)
         }
     };
 }

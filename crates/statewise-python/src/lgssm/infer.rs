@@ -57,7 +57,7 @@ pub(crate) fn lgssm_filter<'py>(
 ) -> PyResult<Found<'py>> {
     let (data, options) = (data.dataset()?, self::options(options)?);
     let plan = Plan::new(&data, options.share);
-    let lent = Lent::new(py, fields, data.num_rows(), plan.num_rows(), system.0.state_dim());
+    let lent = Lent::new(py, fields, data.num_rows(), plan.num_rows(), system.0.state_dim())?;
     let mut writers = lent.writers()?;
     let mut parts = split(&mut writers)?;
     let out = FilteredSlices {
@@ -84,7 +84,7 @@ pub(crate) fn lgssm_smoother<'py>(
 ) -> PyResult<Found<'py>> {
     let (data, options) = (data.dataset()?, self::options(options)?);
     let plan = Plan::new(&data, options.share);
-    let lent = Lent::new(py, fields, data.num_rows(), plan.num_rows(), system.0.state_dim());
+    let lent = Lent::new(py, fields, data.num_rows(), plan.num_rows(), system.0.state_dim())?;
     let mut writers = lent.writers()?;
     let mut parts = split(&mut writers)?;
     let out = GaussianSmoothedSlices {
@@ -103,13 +103,21 @@ pub(crate) fn lgssm_smoother<'py>(
 struct Lent<'py>(Arrays<'py>);
 
 impl<'py> Lent<'py> {
-    fn new(py: Python<'py>, fields: Vec<String>, rows: usize, plan_rows: usize, d: usize) -> Self {
+    /// Arrays of which every value will be written: `numpy.empty` leaves the memory alone.
+    fn new(
+        py: Python<'py>,
+        fields: Vec<String>,
+        rows: usize,
+        plan_rows: usize,
+        d: usize,
+    ) -> PyResult<Self> {
+        let empty = py.import("numpy")?.getattr("empty")?;
         let array = |name: String| {
             let shape = if name.ends_with("means") { vec![rows, d] } else { vec![plan_rows, d, d] };
-            let array = PyArrayDyn::zeros(py, shape, false);
-            (name, array)
+            let array = empty.call1((shape,))?.cast_into()?;
+            Ok((name, array))
         };
-        Lent(fields.into_iter().map(array).collect())
+        Ok(Lent(fields.into_iter().map(array).collect::<PyResult<_>>()?))
     }
 
     fn writers(&self) -> PyResult<BTreeMap<String, PyReadwriteArrayDyn<'py, f64>>> {

@@ -7,9 +7,8 @@ use numpy::{PyArray1, PyArrayDyn, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 use statewise::infer::gaussian;
 use statewise::model::linear_gaussian::LgssmInfoParams;
-use statewise::params::Array;
 
-use crate::convert::{DataArg, array, error, flat, shaped, slice};
+use crate::convert::{DataArg, NamedArrays, error, flat, shaped, slice};
 
 type Values<'py> = Bound<'py, PyArray1<f64>>;
 type Table<'py> = Bound<'py, PyArrayDyn<f64>>;
@@ -25,23 +24,18 @@ impl LgssmInfo {
     #[new]
     #[pyo3(signature = (arrays: "dict[str, NDArray[float64]]", diagonal: "bool"))]
     fn new(arrays: BTreeMap<String, PyReadonlyArrayDyn<'_, f64>>, diagonal: bool) -> PyResult<Self> {
-        let mut arrays: BTreeMap<String, Array> =
-            arrays.into_iter().map(|(name, value)| Ok((name, array(&value)?))).collect::<PyResult<_>>()?;
-        let mut take = |name: &str| arrays.remove(name);
-        let mut needed = |name: &str| {
-            take(name).ok_or_else(|| error(statewise::Error::argument(name, "none", "an array")))
-        };
+        let mut arrays = NamedArrays::read(arrays)?;
         let params = LgssmInfoParams {
-            initial_mean: needed("initial_mean")?,
-            dynamics_weights: needed("dynamics_weights")?,
-            emission_weights: needed("emission_weights")?,
-            initial_precision: needed("initial_precision")?,
-            dynamics_precision: needed("dynamics_precision")?,
-            emission_precision: needed("emission_precision")?,
-            dynamics_input_weights: take("dynamics_input_weights"),
-            dynamics_bias: take("dynamics_bias"),
-            emission_input_weights: take("emission_input_weights"),
-            emission_bias: take("emission_bias"),
+            initial_mean: arrays.needed("initial_mean")?,
+            dynamics_weights: arrays.needed("dynamics_weights")?,
+            emission_weights: arrays.needed("emission_weights")?,
+            initial_precision: arrays.needed("initial_precision")?,
+            dynamics_precision: arrays.needed("dynamics_precision")?,
+            emission_precision: arrays.needed("emission_precision")?,
+            dynamics_input_weights: arrays.take("dynamics_input_weights"),
+            dynamics_bias: arrays.take("dynamics_bias"),
+            emission_input_weights: arrays.take("emission_input_weights"),
+            emission_bias: arrays.take("emission_bias"),
             diagonal_emission_precision: diagonal,
         };
         params.check_params().map_err(error)?;

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use statewise::model::linear_gaussian::LgssmParams;
 use statewise::params::Array;
 
-use crate::convert::{array, error, shaped};
+use crate::convert::{NamedArrays, error, shaped};
 
 /// A linear Gaussian system with everything that inference needs to know.
 #[pyclass(frozen)]
@@ -21,24 +21,19 @@ impl Lgssm {
     #[new]
     #[pyo3(signature = (arrays: "dict[str, NDArray[float64]]", diagonal: "bool"))]
     fn new(arrays: BTreeMap<String, PyReadonlyArrayDyn<'_, f64>>, diagonal: bool) -> PyResult<Self> {
-        let mut arrays: BTreeMap<String, Array> =
-            arrays.into_iter().map(|(name, value)| Ok((name, array(&value)?))).collect::<PyResult<_>>()?;
-        let mut take = |name: &str| arrays.remove(name);
-        let mut needed = |name: &str| {
-            take(name).ok_or_else(|| error(statewise::Error::argument(name, "none", "an array")))
-        };
+        let mut arrays = NamedArrays::read(arrays)?;
         let params = LgssmParams {
-            initial_mean: needed("initial_mean")?,
-            initial_cov: needed("initial_cov")?,
-            dynamics_weights: needed("dynamics_weights")?,
-            dynamics_cov: needed("dynamics_cov")?,
-            emissions_weights: needed("emissions_weights")?,
-            emissions_cov: needed("emissions_cov")?,
-            initial_diffuse: take("initial_diffuse"),
-            dynamics_bias: take("dynamics_bias"),
-            dynamics_input_weights: take("dynamics_input_weights"),
-            emissions_bias: take("emissions_bias"),
-            emissions_input_weights: take("emissions_input_weights"),
+            initial_mean: arrays.needed("initial_mean")?,
+            initial_cov: arrays.needed("initial_cov")?,
+            dynamics_weights: arrays.needed("dynamics_weights")?,
+            dynamics_cov: arrays.needed("dynamics_cov")?,
+            emissions_weights: arrays.needed("emissions_weights")?,
+            emissions_cov: arrays.needed("emissions_cov")?,
+            initial_diffuse: arrays.take("initial_diffuse"),
+            dynamics_bias: arrays.take("dynamics_bias"),
+            dynamics_input_weights: arrays.take("dynamics_input_weights"),
+            emissions_bias: arrays.take("emissions_bias"),
+            emissions_input_weights: arrays.take("emissions_input_weights"),
             diagonal_emissions_cov: diagonal,
         };
         params.check_params().map_err(error)?;

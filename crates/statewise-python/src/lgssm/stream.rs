@@ -9,10 +9,12 @@ use crate::convert::{error, shaped, slice};
 
 type Array<'py> = Bound<'py, PyArrayDyn<f64>>;
 type Input<'py> = Option<PyReadonlyArray1<'py, f64>>;
+/// (F, b, Q), flat.
+type Dynamics = (Vec<f64>, Vec<f64>, Vec<f64>);
 
 /// A filter with its parameters and the last steps that it keeps.
 #[pyclass]
-pub struct LgssmOnline(GaussianOnlineFilter);
+pub struct LgssmOnline(pub(crate) GaussianOnlineFilter);
 
 #[pymethods]
 impl LgssmOnline {
@@ -25,17 +27,11 @@ impl LgssmOnline {
 
     /// Opens the next step; dynamics (F, b, Q), flat, may stand in for those of the parameters.
     #[pyo3(signature = (input: "NDArray[float64] | None", transition: "tuple[list[float], list[float], list[float]] | None"))]
-    fn predict(
-        &mut self,
-        input: Input<'_>,
-        transition: Option<(Vec<f64>, Vec<f64>, Vec<f64>)>,
-    ) -> PyResult<()> {
+    fn predict(&mut self, input: Input<'_>, transition: Option<Dynamics>) -> PyResult<()> {
         let input = or_empty(input.as_ref())?;
         match transition {
             None => self.0.predict(input).map_err(error),
-            Some((weights, bias, cov)) => {
-                self.0.predict_with(GaussianTransition { weights, bias, cov }, input).map_err(error)
-            }
+            Some(own) => self.0.predict_with(transition_of(own), input).map_err(error),
         }
     }
 
@@ -55,6 +51,26 @@ impl LgssmOnline {
     ) -> PyResult<f64> {
         let emission = slice(&emission)?;
         let gain = if replace { self.0.revise(step, emission) } else { self.0.late_update(step, emission) };
+        gain.map_err(error)
+    }
+
+    /// Inserts a step before the one that is `step`, by dynamics (F, b, Q), flat, into it and onward from it,
+    /// or by those that its input makes.
+    #[pyo3(signature = (step: "int", emission: "NDArray[float64]", input: "NDArray[float64] | None", dynamics: "tuple[tuple[list[float], list[float], list[float]], tuple[list[float], list[float], list[float]]] | None") -> "float")]
+    fn insert_step(
+        &mut self,
+        step: usize,
+        emission: PyReadonlyArray1<'_, f64>,
+        input: Input<'_>,
+        dynamics: Option<(Dynamics, Dynamics)>,
+    ) -> PyResult<f64> {
+        let (emission, input) = (slice(&emission)?, or_empty(input.as_ref())?);
+        let gain = match dynamics {
+            None => self.0.insert_observation(step, emission, input),
+            Some((into, onward)) => {
+                self.0.insert_step(step, transition_of(into), transition_of(onward), emission, input)
+            }
+        };
         gain.map_err(error)
     }
 
@@ -127,6 +143,10 @@ impl LgssmOnline {
         let state: GaussianFilterState = serde_json::from_str(state).map_err(error)?;
         self.0.restore(&state).map_err(error)
     }
+}
+
+fn transition_of((weights, bias, cov): Dynamics) -> GaussianTransition {
+    GaussianTransition { weights, bias, cov }
 }
 
 fn or_empty<'a>(array: Option<&'a PyReadonlyArray1<'_, f64>>) -> PyResult<&'a [f64]> {

@@ -8,7 +8,7 @@ use statewise::Seed;
 use statewise::model::structural::{self, StructuralSpec};
 
 use crate::convert::{ArraysArg, DataArg, arrays, error, given, params as to_params};
-use crate::lgssm::Lgssm;
+use crate::lgssm::{Lgssm, LgssmOnline, options};
 use crate::model::{AnyModel, Model};
 
 /// A structural time series model, built from the JSON text of its specification.
@@ -56,5 +56,12 @@ impl StructuralTimeSeries {
         let (params, data) = (to_params(&params)?, data.dataset()?);
         let system = py.detach(|| self.0.lower(&params, &data)).map_err(error)?;
         Ok(Lgssm(Arc::new(system)))
+    }
+
+    /// A filter that is fed one observation at a time, with the inputs of the model.
+    #[pyo3(signature = (params: "Sequence[NDArray[float64]]", options: "str", history: "int") -> "LgssmOnline")]
+    fn online_filter(&self, params: ArraysArg<'_>, options: &str, history: usize) -> PyResult<LgssmOnline> {
+        let (params, options) = (to_params(&params)?, self::options(options)?);
+        Ok(LgssmOnline(self.0.online_filter(&params, &options, history).map_err(error)?))
     }
 }

@@ -29,6 +29,8 @@ pub struct Dataset<'a> {
     inputs: Cow<'a, [f64]>,
     input_dim: usize,
     weights: Option<Vec<f64>>,
+    /// Known to have no missing entry.
+    is_complete: bool,
 }
 
 /// One sequence of a dataset.
@@ -117,7 +119,8 @@ impl<'a> Dataset<'a> {
                 format!("{total} rows of {width} values"),
             ));
         }
-        if let Some(i) = rows.iter().position(|x| x.is_infinite()) {
+        let is_complete = all_finite(&rows);
+        if !is_complete && let Some(i) = rows.iter().position(|x| x.is_infinite()) {
             let place = format!("emissions row {}, column {}", i / width, i % width);
             return Err(Error::argument(place, rows[i], "finite values, or NaN where missing"));
         }
@@ -129,7 +132,8 @@ impl<'a> Dataset<'a> {
                 end
             })
             .collect();
-        Ok(Dataset { layout, rows, width, ends, inputs: Cow::Borrowed(&[]), input_dim: 0, weights: None })
+        let inputs = Cow::Borrowed(&[][..]);
+        Ok(Dataset { layout, rows, width, ends, inputs, input_dim: 0, weights: None, is_complete })
     }
 
     /// Adds inputs u_t, concatenated like the rows, shape \[Σ lengths, input_dim\].
@@ -145,7 +149,9 @@ impl<'a> Dataset<'a> {
                 format!("{} rows, as many as emissions", self.num_rows()),
             ));
         }
-        if let Some(i) = inputs.iter().position(|x| !x.is_finite()) {
+        if !all_finite(&inputs)
+            && let Some(i) = inputs.iter().position(|x| !x.is_finite())
+        {
             let place = format!("inputs row {}, column {}", i / input_dim, i % input_dim);
             return Err(Error::argument(place, inputs[i], "finite values"));
         }
@@ -195,6 +201,11 @@ impl<'a> Dataset<'a> {
     /// Values in a row of the inputs, 0 without inputs.
     pub fn input_dim(&self) -> usize {
         self.input_dim
+    }
+
+    /// Whether no entry is known to be missing; `false` where nobody has looked.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// All rows, concatenated.
@@ -279,6 +290,7 @@ impl<'a> Dataset<'a> {
         let all: Vec<usize> = (0..self.num_sequences()).collect();
         let mut copy = self.select(&all);
         copy.layout = self.layout;
+        copy.is_complete = false;
         let rows = copy.rows.to_mut();
         for n in all {
             for (_, row) in self.range(n).enumerate().filter(|(t, _)| missing(n, *t)) {
@@ -309,6 +321,14 @@ impl<'a> Dataset<'a> {
             inputs: Cow::Owned(inputs),
             input_dim: self.input_dim,
             weights: self.weights.as_ref().map(|w| indices.iter().map(|n| w[*n]).collect()),
+            is_complete: self.is_complete,
         }
     }
+}
+
+/// Whether all values are finite.
+///
+/// PERF: no exit within a block, so that the compiler compares several values at a time.
+fn all_finite(values: &[f64]) -> bool {
+    values.chunks(512).all(|block| block.iter().fold(true, |finite, x| finite & x.is_finite()))
 }

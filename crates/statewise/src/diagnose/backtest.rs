@@ -1,14 +1,15 @@
 //! Rolling-origin backtests: forecasts made with what was known at each of many times, scored by what came.
 //!
 //! From origin o, the number of steps known, y_{o+1}, …, y_{o+H} are forecast. Without refitting the filter runs
-//! once and every filtered state is forecast from, in O(T H); with it the model is fitted again on what is
+//! once and every filtered state is forecast from, in O(T H) (that of a diffuse start step by step, so that what
+//! the first steps hardly tell keeps its digits); with it the model is fitted again on what is
 //! known, at every so-many-th origin.
 
 use super::backtest_scores::{Backtest, Target};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::infer::gaussian::{GaussianFiltered, GaussianOptions, add_emission_cov};
-use crate::learn::{Learnable, Learner, prepare};
+use crate::infer::gaussian::{GaussianFiltered, GaussianForecast, GaussianOptions, add_emission_cov};
+use crate::learn::{Learnable, Learner, Progress, prepare};
 use crate::model::linear_gaussian::LgssmParams;
 use crate::params::{Params, Properties};
 use crate::threads;
@@ -60,13 +61,16 @@ pub struct Refit<'a> {
     pub every: usize,
     /// Whether later fits start where the first one ended rather than where it started.
     pub warm: bool,
+    /// Sees every iteration of every fit, from several threads, with the steps known to it; a fit to which it
+    /// says no ends there, and its forecasts are made with what it reached.
+    pub observe: &'a (dyn Fn(usize, Progress<'_>) -> bool + Sync),
 }
 
 impl LgssmParams {
     /// Backtests fixed parameters.
     ///
     /// # Errors
-    /// As [`LgssmParams::filter`]; options out of range, or an origin at which the state is still diffuse.
+    /// As [`LgssmParams::filter`]; options out of range, or an origin whose forecasts are still diffuse.
     ///
     /// # Source
     /// Tashman (2000) for rolling origins. One filter, then O(H D³) an origin, in parallel.
@@ -84,19 +88,54 @@ impl LgssmParams {
         options: &BacktestOptions,
     ) -> Result<Vec<Target>> {
         self.check(data)?;
+        if self.initial_diffuse.is_some() {
+            let parts = threads::map((0..data.num_sequences()).collect(), |n| {
+                // A filter knows of one sequence only.
+                self.forecast_online(data, n, origins, options).map_err(|error| match error {
+                    Error::Gaussian { source, .. } => Error::Gaussian { sequence: n, source },
+                    other => other,
+                })
+            });
+            return Ok(parts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect());
+        }
         let known = data.truncated(origins.last().copied().unwrap_or(1))?;
         let filtered = self.filter(&known, &options.gaussian)?;
         let mut jobs = Vec::new();
         for n in 0..data.num_sequences() {
-            let diffuse = self.num_diffuse_steps(&known, n)?;
-            if let Some(early) = origins.iter().find(|o| **o < diffuse) {
-                let expected = format!("at least {diffuse}: until then the state is diffuse");
-                return Err(Error::argument("first_origin", early, expected));
-            }
             jobs.extend(origins.iter().filter(|o| **o < data.range(n).len()).map(|o| (n, *o)));
         }
         let run = |(n, origin)| self.forecast_one(data, &known, &filtered, n, origin, options.horizon);
         Ok(threads::map(jobs, run))
+    }
+
+    /// Forecasts of sequence n by a filter that goes on from origin to origin.
+    fn forecast_online(
+        &self,
+        data: &Dataset<'_>,
+        n: usize,
+        origins: &[usize],
+        options: &BacktestOptions,
+    ) -> Result<Vec<Target>> {
+        let (sequence, u) = (data.sequence(n), data.input_dim());
+        let num_steps = sequence.num_steps();
+        let inputs = |steps: std::ops::Range<usize>| &sequence.inputs[steps.start * u..steps.end * u];
+        let mut filter = self.online_filter(&options.gaussian, 0)?;
+        let mut targets = Vec::new();
+        for &origin in origins.iter().filter(|origin| **origin < num_steps) {
+            for t in filter.num_steps()..origin {
+                filter.update(sequence.emission(t), inputs(t..t + 1))?;
+            }
+            let end = num_steps.min(origin + options.horizon);
+            let forecast = filter.forecast(end - origin, inputs(origin..end))?;
+            if forecast.emission_covs.iter().any(|x| x.is_infinite()) {
+                let expected = "an origin by which the data have seen all that its forecasts need of the \
+                                diffuse state";
+                return Err(Error::argument("first_origin", origin, expected));
+            }
+            let GaussianForecast { emission_means: means, emission_covs: covs, .. } = forecast;
+            targets.push(Target { sequence: n, origin, means, covs });
+        }
+        Ok(targets)
     }
 
     /// m ← F m + b;  P ← F P Fᵀ + Q;  E y = H m + d;  Cov y = H P Hᵀ + R
@@ -157,7 +196,8 @@ impl Refit<'_> {
         let start = prepare(self.model, self.start, self.properties, data)?;
         let fit = |origins: &[usize], start: &Params| -> Result<Params> {
             let known = data.truncated(origins[0])?;
-            let report = self.learner.fit(self.model, start, self.properties, &known, &mut |_| true)?;
+            let mut see = |progress: Progress<'_>| (self.observe)(origins[0], progress);
+            let report = self.learner.fit(self.model, start, self.properties, &known, &mut see)?;
             Ok(report.params)
         };
         let blocks: Vec<&[usize]> = origins.chunks(self.every).collect();

@@ -7,10 +7,10 @@ use statewise_kernels::linalg::semidefinite_cholesky;
 
 use super::autocorrelation::two_sided_quantile;
 use super::backtest::BacktestOptions;
-use super::innovations::whiten;
 use super::scores::{gaussian_crps, gaussian_log_score, gaussian_pit};
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::infer::gaussian::whiten;
 
 /// Forecasts from all origins and their scores. What was not observed, or lies past the end, is NaN.
 #[derive(Clone, Debug, Default, PartialEq)]

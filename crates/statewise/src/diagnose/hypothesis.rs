@@ -99,6 +99,7 @@ pub fn portmanteau(
 }
 
 /// Tests that the last `len` values have the variance of the first `len`; `None` takes a third of them.
+/// NaN marks a missing value; those before the first observed one (innovations of a diffuse start) are cut off.
 ///
 /// H = (Σ_last x² / n_last) / (Σ_first x² / n_first) ~ F(n_last, n_first)
 ///
@@ -112,6 +113,7 @@ pub fn heteroskedasticity(
     len: Option<usize>,
     alternative: Alternative,
 ) -> Result<TestResult> {
+    let series = &series[series.iter().position(|x| !x.is_nan()).unwrap_or(0)..];
     let total = series.len();
     let len = len.unwrap_or((total as f64 / 3.0).round_ties_even() as usize);
     if len == 0 || len > total {

@@ -3,14 +3,13 @@
 //! v_t = y_t − E(y_t | y_{1:t-1});  S_t = H_t P_{t|t-1} H_tᵀ + R_t = L Lᵀ;  e_t = L⁻¹ v_t;  NIS_t = v_tᵀ S_t⁻¹ v_t
 //!
 //! If the model is right, e_t are independent N(0, I) and NIS_t ~ χ² with as many degrees of freedom as entries
-//! are observed. Missing entries are left out of S_t and stay NaN, as are all before the end of a diffuse start.
-
-use statewise_kernels::gaussian::DiffuseGains;
-use statewise_kernels::linalg::semidefinite_cholesky;
+//! are observed. Missing entries are left out of S_t and stay NaN, as are those that a direction of a diffuse
+//! start moves which no observation has seen before: they pin it down and tell nothing else. Others are
+//! ordinary, though other directions be open.
 
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::infer::gaussian::{GaussianOptions, add_emission_cov};
+use crate::infer::gaussian::{GaussianOptions, Plan, add_emission_cov, whiten, whiten_observed};
 use crate::model::linear_gaussian::LgssmParams;
 
 /// Innovations of all rows of a dataset.
@@ -28,7 +27,8 @@ pub struct Innovations {
     pub nis: Vec<f64>,
     /// Degrees of freedom of NIS_t, \[rows\]: entries observed, less directions without variance.
     pub dofs: Vec<usize>,
-    /// Steps at the start of each sequence that are left out because the state is diffuse.
+    /// Steps at the start of each sequence before which some direction of the state is open; entries that it
+    /// moves are NaN.
     pub num_diffuse_steps: Vec<usize>,
 }
 
@@ -50,9 +50,7 @@ impl LgssmParams {
     /// # Source
     /// Durbin and Koopman (2012), §2.12 and §7.5; Bar-Shalom, Li and Kirubarajan (2001), §5.4.
     pub fn innovations(&self, data: &Dataset<'_>, options: &GaussianOptions) -> Result<Innovations> {
-        let predicted = self.filter(data, options)?.predicted;
-        let (d, m, rows) = (self.state_dim(), self.emission_dim(), data.num_rows());
-        let system = self.system();
+        let (m, rows) = (self.emission_dim(), data.num_rows());
         let mut out = Innovations {
             values: vec![f64::NAN; rows * m],
             covs: vec![f64::NAN; rows * m * m],
@@ -64,40 +62,66 @@ impl LgssmParams {
                 .map(|n| self.num_diffuse_steps(data, n))
                 .collect::<Result<_>>()?,
         };
+        if self.initial_diffuse.is_some() {
+            self.check(data)?;
+            self.diffuse_innovations(data, options, &mut out)?;
+        } else {
+            self.proper_innovations(data, options, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn proper_innovations(
+        &self,
+        data: &Dataset<'_>,
+        options: &GaussianOptions,
+        out: &mut Innovations,
+    ) -> Result<()> {
+        let predicted = self.filter(data, options)?.predicted;
+        let (d, m, system) = (self.state_dim(), self.emission_dim(), self.system());
         let (mut mean, mut cov) = (vec![0.0; m], vec![0.0; m * m]);
         for n in 0..data.num_sequences() {
             let sequence = data.sequence(n);
             let offsets = self.offsets(sequence);
             let series = offsets.series();
-            for (t, row) in data.range(n).enumerate().skip(out.num_diffuse_steps[n]) {
+            for (t, row) in data.range(n).enumerate() {
                 series.emission_mean(&system, t, &predicted.means[row * d..(row + 1) * d], &mut mean);
                 cov.fill(0.0);
                 add_emission_cov(&system, t, predicted.covs.of(n, t), &mut cov);
-                let v: Vec<f64> = sequence.emission(t).iter().zip(&mean).map(|(y, m)| y - m).collect();
-                out.write(row, &v, &cov);
+                out.write(row, sequence.emission(t), &mean, &cov);
             }
         }
-        Ok(out)
+        Ok(())
     }
 
-    /// Steps of sequence n before which the state is diffuse; 0 without a diffuse start.
-    ///
-    /// # Errors
-    /// Covariances that are not positive semi-definite.
-    pub fn num_diffuse_steps(&self, data: &Dataset<'_>, n: usize) -> Result<usize> {
-        if self.initial_diffuse.is_none() {
-            return Ok(0);
+    fn diffuse_innovations(
+        &self,
+        data: &Dataset<'_>,
+        options: &GaussianOptions,
+        out: &mut Innovations,
+    ) -> Result<()> {
+        let m = self.emission_dim();
+        for group in Plan::new(data, options.share).groups() {
+            let ahead = self.one_step_ahead(data, &group.sequences, &(0..group.num_steps), options)?;
+            for (n, ahead) in group.sequences.iter().zip(ahead) {
+                let moments =
+                    ahead.emission_means.chunks_exact(m).zip(ahead.emission_covs.chunks_exact(m * m));
+                for ((t, row), (mean, cov)) in data.range(*n).enumerate().zip(moments) {
+                    out.write(row, data.sequence(*n).emission(t), mean, cov);
+                }
+            }
         }
-        let gains = DiffuseGains::compute(&self.system(), data.sequence(n).emissions);
-        gains.map(|gains| gains.num_steps()).map_err(Error::in_series(n))
+        Ok(())
     }
 }
 
 impl Innovations {
-    fn write(&mut self, row: usize, v: &[f64], cov: &[f64]) {
-        let m = v.len();
+    /// Row `row` from y_t and its moments; a variance that is infinite makes an entry count as missing.
+    fn write(&mut self, row: usize, y: &[f64], mean: &[f64], cov: &[f64]) {
+        let m = y.len();
+        let innovation = |i: usize| if cov[i * (m + 1)].is_finite() { y[i] - mean[i] } else { f64::NAN };
+        let v: Vec<f64> = (0..m).map(innovation).collect();
         let seen: Vec<usize> = (0..m).filter(|i| !v[*i].is_nan()).collect();
-        let k = seen.len();
         for &i in &seen {
             for &j in &seen {
                 self.covs[(row * m + i) * m + j] = cov[i * m + j];
@@ -106,12 +130,8 @@ impl Innovations {
             let variance = cov[i * m + i];
             self.marginal[row * m + i] = if variance > 0.0 { v[i] / variance.sqrt() } else { f64::NAN };
         }
-        let block: Vec<f64> = (0..k * k).map(|ij| cov[seen[ij / k] * m + seen[ij % k]]).collect();
-        let values: Vec<f64> = seen.iter().map(|i| v[*i]).collect();
-        let white = whiten(&values, block);
-        for (&i, e) in seen.iter().zip(&white) {
-            self.standardised[row * m + i] = *e;
-        }
+        let white = whiten_observed(&v, cov);
+        self.standardised[row * m..(row + 1) * m].copy_from_slice(&white);
         let counted = white.iter().filter(|e| !e.is_nan());
         self.dofs[row] = counted.clone().count();
         if self.dofs[row] > 0 {
@@ -124,21 +144,6 @@ impl Innovations {
         let m = self.values.len() / self.nis.len().max(1);
         rows.map(|row| self.standardised[row * m + i]).collect()
     }
-}
-
-/// L⁻¹ v with L Lᵀ = `cov`; NaN in directions without variance.
-pub(super) fn whiten(v: &[f64], cov: Vec<f64>) -> Vec<f64> {
-    let n = v.len();
-    let mut l = cov;
-    if semidefinite_cholesky(&mut l, n).is_err() {
-        return vec![f64::NAN; n];
-    }
-    let mut white = v.to_vec();
-    for i in 0..n {
-        let known: f64 = (0..i).filter(|j| l[j * n + j] > 0.0).map(|j| l[i * n + j] * white[j]).sum();
-        white[i] = if l[i * n + i] > 0.0 { (white[i] - known) / l[i * n + i] } else { f64::NAN };
-    }
-    white
 }
 
 /// Normalised estimation errors squared of `states` under N(`means`, `covs`).

@@ -29,7 +29,8 @@ pub struct InformationCriteria {
 
 /// Computes AIC, AICc, BIC, HQIC and ICL at `params`.
 ///
-/// The criteria presume maximum likelihood: fit with the prior switched off.
+/// The criteria presume maximum likelihood: fit with the prior switched off. Diffuse states of a structural
+/// model do not count as parameters; [`InformationCriteria::counting`] makes them.
 ///
 /// # Errors
 /// Parameters, properties or data that do not fit, or a sequence that can't be explained.
@@ -47,22 +48,37 @@ pub fn information_criteria(
     let marginal_loglik = model.e_step(params, data)?.marginal_loglik;
     let num_parameters = FreeSpace::new(model.schema(), properties, params).dim();
     let num_observations = observed_steps(data);
-    let p = num_parameters as f64;
-    let penalty = p * num_observations.ln();
-    let icl = model.classification_log_prob(params, data)?.map(|joint| -2.0 * joint + penalty);
-    let aic = -2.0 * marginal_loglik + 2.0 * p;
-    let spare = num_observations - p - 1.0;
-    let log_log = num_observations.max(std::f64::consts::E).ln().ln();
-    Ok(InformationCriteria {
-        marginal_loglik,
-        num_parameters,
-        num_observations,
-        aic,
-        aicc: if spare > 0.0 { aic + 2.0 * p * (p + 1.0) / spare } else { f64::INFINITY },
-        bic: -2.0 * marginal_loglik + penalty,
-        hqic: -2.0 * marginal_loglik + 2.0 * p * log_log,
-        icl,
-    })
+    let joint = model.classification_log_prob(params, data)?;
+    Ok(InformationCriteria::of(marginal_loglik, num_parameters, num_observations, joint))
+}
+
+impl InformationCriteria {
+    fn of(marginal_loglik: f64, num_parameters: usize, num_observations: f64, joint: Option<f64>) -> Self {
+        let p = num_parameters as f64;
+        let penalty = p * num_observations.ln();
+        let aic = -2.0 * marginal_loglik + 2.0 * p;
+        let spare = num_observations - p - 1.0;
+        let log_log = num_observations.max(std::f64::consts::E).ln().ln();
+        InformationCriteria {
+            marginal_loglik,
+            num_parameters,
+            num_observations,
+            aic,
+            aicc: if spare > 0.0 { aic + 2.0 * p * (p + 1.0) / spare } else { f64::INFINITY },
+            bic: -2.0 * marginal_loglik + penalty,
+            hqic: -2.0 * marginal_loglik + 2.0 * p * log_log,
+            icl: joint.map(|joint| -2.0 * joint + penalty),
+        }
+    }
+
+    /// The criteria with `more` parameters counted: those of statsmodels, which counts every diffuse state as
+    /// one. Models with different diffuse parts have likelihoods of different data; counting their states
+    /// makes up for most of that.
+    pub fn counting(&self, more: usize) -> Self {
+        let penalty = self.num_parameters as f64 * self.num_observations.ln();
+        let joint = self.icl.map(|icl| -0.5 * (icl - penalty));
+        Self::of(self.marginal_loglik, self.num_parameters + more, self.num_observations, joint)
+    }
 }
 
 fn observed_steps(data: &Dataset<'_>) -> f64 {

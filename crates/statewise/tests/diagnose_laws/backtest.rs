@@ -7,7 +7,7 @@ use statewise::learn::{Learner, QuasiNewton};
 use statewise::model::linear_gaussian::LgssmParams;
 use statewise::params::{Array, Params};
 use statewise_kernels::random::Seed;
-use statewise_testkit::{GaussianProblem, gaussian_corpus};
+use statewise_testkit::{GaussianProblem, gaussian_corpus, slow_season};
 
 use crate::gaussian_common::{data, params};
 use crate::local_level::LocalLevel;
@@ -123,7 +123,7 @@ fn refit<'a>(
     properties: &'a statewise::params::Properties,
     lower: &'a (dyn Fn(&Params) -> statewise::Result<LgssmParams> + Sync),
 ) -> Refit<'a> {
-    Refit { learner, model, start, properties, lower, every: 4, warm: true }
+    Refit { learner, model, start, properties, lower, every: 4, warm: true, observe: &|_, _| true }
 }
 
 #[test]
@@ -185,6 +185,26 @@ fn options_out_of_range_are_errors_that_name_them() {
     let gap = Dataset::single(vec![f64::NAN, f64::NAN, 1.0, 2.0], 1).unwrap();
     let error = diffuse.backtest(&gap, &base).unwrap_err().to_string();
     assert!(error.contains("diffuse"), "{error}");
+}
+
+#[test]
+fn a_diffuse_start_is_forecast_from_every_origin_that_has_seen_enough() {
+    let problem = slow_season(52.0, 2, 40);
+    let (lgssm, whole) = (params(&problem), data(&problem));
+    let options = BacktestOptions { first_origin: 5, horizon: 3, ..Default::default() };
+    let found = lgssm.backtest(&whole, &options).unwrap();
+    for (i, (_, origin)) in found.origins.iter().enumerate() {
+        let forecast =
+            &lgssm.forecast(&whole.truncated(*origin).unwrap(), 3, &[], &options.gaussian).unwrap()[0];
+        for h in 0..3.min(40 - origin) {
+            let (got, want) = (found.variances[i * 3 + h], forecast.emission_covs[h]);
+            assert!((got - want).abs() <= 1e-12 * want, "{origin} {h}: {got} for {want}");
+            assert!((found.means[i * 3 + h] - forecast.emission_means[h]).abs() < 1e-9, "{origin} {h}");
+        }
+    }
+    let early = BacktestOptions { first_origin: 4, ..options };
+    let error = lgssm.backtest(&whole, &early).unwrap_err().to_string();
+    assert!(error.starts_with("first_origin: found 4"), "{error}");
 }
 
 fn one() -> LgssmParams {

@@ -101,6 +101,9 @@ fn missing_values_at_either_end_change_nothing_that_pairs_decide() {
         assert_near("padded", got.unwrap()[0].statistic, want.unwrap()[0].statistic, 1e-12);
     }
     assert_eq!(normality(&padded).unwrap().test, normality(&x).unwrap().test);
+    let [got, want] =
+        [&padded[..x.len() + 5], &x].map(|x| heteroskedasticity(x, None, Alternative::TwoSided).unwrap());
+    assert_eq!(got, want);
 }
 
 #[test]

@@ -9,6 +9,8 @@ use statewise::diagnose::{
     Alternative, CovarianceMethod, Portmanteau, heteroskedasticity, normality, portmanteau, uncertainty,
 };
 use statewise::infer::gaussian::GaussianOptions;
+use statewise::model::linear_gaussian::LgssmParams;
+use statewise::params::Array;
 
 use crate::local_level::LocalLevel;
 
@@ -83,6 +85,27 @@ fn residuals_tests_and_standard_errors_of_the_nile_are_those_of_statsmodels() {
     // Their errors are second differences of the log likelihood in logarithms.
     assert_close("standard errors", &errors, &numbers(&golden["bse"]), 1e-4);
     assert!(found.warnings.is_empty(), "{:?}", found.warnings);
+}
+
+#[test]
+fn a_diffuse_start_has_the_tests_of_statsmodels_too() {
+    let (golden, y) = (golden(), volumes());
+    let fitted = numbers(&golden["fitted"]);
+    let params = LocalLevel::params([fitted[0], fitted[1], 1.0, 0.0, 0.0]);
+    let lgssm = LgssmParams {
+        initial_diffuse: Some(Array::new(&[1, 1], vec![1.0])),
+        ..LocalLevel::new(0.0, 0.0, 0.0).lower(&params)
+    };
+    let data = Dataset::single(&y[..], 1).unwrap();
+    let found = lgssm.innovations(&data, &GaussianOptions::default()).unwrap();
+    let e = found.entry(0..100, 0);
+    assert!(e[0].is_nan());
+    let want = numbers(&golden["standardized_forecast_errors"]);
+    assert_close("forecast errors", &e[1..], &want[1..], 1e-6);
+    let breaks = heteroskedasticity(&e, None, Alternative::TwoSided).unwrap();
+    let want =
+        ["statistic", "p_value"].map(|n| golden["diagnostics"]["break_variance"][n].as_f64().unwrap());
+    assert_close("heteroskedasticity", &[breaks.statistic, breaks.p_value], &want, 1e-6);
 }
 
 #[test]

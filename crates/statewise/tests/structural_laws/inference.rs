@@ -193,7 +193,7 @@ fn matern_components_on_irregular_stamps_are_gaussian_process_regression() {
     }
 }
 
-/// A season of 52 steps hardly moves over the first few, so that diffuse recursions lose their digits there.
+/// A season of 52 steps hardly moves over the first few, which tell its directions apart badly.
 #[test]
 fn a_slow_season_has_the_evidence_and_states_of_a_very_loose_start() {
     let season = TrigonometricSeasonal { stochastic: false, ..TrigonometricSeasonal::new(52.0, 2) };

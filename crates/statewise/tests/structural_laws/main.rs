@@ -10,3 +10,4 @@ mod gradients;
 mod inference;
 mod learning;
 mod specs;
+mod streaming;

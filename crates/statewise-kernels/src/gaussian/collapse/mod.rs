@@ -57,13 +57,15 @@ impl Collapse {
     /// diagonal R and loses with a full one.
     pub fn pays(system: &System<'_>, emissions: &[f64]) -> bool {
         let (d, m) = (system.state_dim, system.emission_dim);
-        let many = m >= 3 * d && m >= 12;
+        if m < 3 * d || m < 12 {
+            return false;
+        }
         match system.emission_cov {
-            Noise::Diagonal(_) => many,
+            Noise::Diagonal(_) => true,
             Noise::Full(r) => {
                 let partly = |y: &[f64]| y.iter().any(|y| y.is_nan()) && !y.iter().all(|y| y.is_nan());
                 let gaps = emissions.chunks_exact(m).filter(|y| partly(y)).count();
-                many && r.is_fixed() && system.emission.is_fixed() && 16 * gaps * m <= emissions.len()
+                r.is_fixed() && system.emission.is_fixed() && 16 * gaps * m <= emissions.len()
             }
         }
     }

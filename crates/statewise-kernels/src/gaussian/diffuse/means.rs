@@ -1,139 +1,107 @@
-//! The passes over the data of one series while the state is diffuse.
+//! The pass over the data of one series while δ counts.
 //!
-//! Forwards, for each scalar of a step: v = y' − hᵀ m;  m += K v;  log p −= ½ log 2π F∞ where F∞ > 0, else
-//! ½ (log 2π F* + v²/F*).
-//!
-//! Backwards, from r⁰ = r_s and r¹ = 0 before step s: E(z_t | y_{1:T}) = m_{t|t} + P* q⁰ + P∞ q¹ with q = Aᵀ r,
-//! and for each scalar u⁰ = [1/F]⁰ v − Kᵀ r⁰, u¹ = [1/F]¹ v − Kᵀ r¹ − K¹ᵀ r⁰; r⁰ += h u⁰; r¹ += h u¹.
-//! As in the proper case r⁰ and C⁻ᵀ u⁰ are the gradients of the evidence by the offsets of z_t and y_t.
+//! Given δ = 0 it is the ordinary one, with innovations w_t. Each is a row W δ = w + N(0, 1) of least squares:
+//! its rotations turn (z, w) into the new z and a residual e, and log p(y_t | y_{1:t-1}) = log_norm − ½ Σ e²
+//! over rows that pin no direction down.
 
-use super::gains::{DiffuseGains, Step};
-use crate::gaussian::means::CONTRADICTION;
-use crate::gaussian::small::{add, apply, apply_transposed, inner};
-use crate::gaussian::{GaussianError, MeanRows, MeanState, Series, SmoothedRows, System};
+use super::table::{DiffuseTable, Row};
+use crate::gaussian::gains::Gains;
+use crate::gaussian::means::{MeanRows, MeanScratch, MeanState, advance_means};
+use crate::gaussian::system::{GaussianError, Series, System};
 
-impl DiffuseGains {
-    /// Takes steps 0..s of `series` (from its first row) and answers the state that the ordinary pass takes
-    /// over at step s. `rows` have s rows each, or are empty; its innovations are those of the scalars, for
-    /// [`DiffuseGains::smooth_means`] alone.
+/// Where a pass writes; each as many rows as the table has steps, or empty.
+#[derive(Debug, Default)]
+pub struct DiffuseRows<'a> {
+    /// E(z_t | y_{1:t-1}), \[T, D\]; open directions count as δ = 0 in these means.
+    pub predicted: &'a mut [f64],
+    /// E(z_t | y_{1:t}), \[T, D\].
+    pub filtered: &'a mut [f64],
+    /// E(y_t | y_{1:t-1}), \[T, M\], likewise.
+    pub emissions: &'a mut [f64],
+    /// w_t given δ = 0, \[T, M\]; 0 where missing.
+    pub given_zero: &'a mut [f64],
+}
+
+impl DiffuseTable {
+    /// Takes the steps of the table; `series` has their rows of emissions, and offsets by the absolute step.
+    ///
+    /// * `gains` – those of the proper start.
+    /// * `state` – m_t given δ = 0, and the evidence with δ; moved on.
+    /// * `estimate` – z_t, empty at the start; moved on.
+    /// * `is_last` – [`super::Directions::is_forgotten`] after the table: `state` is then that of the
+    ///   ordinary recursions.
     ///
     /// # Errors
-    /// An observation that contradicts a noise-free prediction, or a mean that is not finite.
+    /// As [`advance_means`].
+    #[allow(clippy::too_many_arguments)]
     pub fn advance_means(
         &self,
         system: &System<'_>,
         series: &Series<'_>,
-        rows: MeanRows<'_>,
-    ) -> Result<MeanState, GaussianError> {
-        let (d, m) = (self.d, self.m);
-        let mut state = MeanState::start(system.initial_mean);
-        for (t, step) in self.steps.iter().enumerate() {
-            if !state.is_predicted {
-                let mut mean = apply(d, system.transition.at(t), &state.mean);
-                if let Some(offset) = &series.transition_offset {
-                    add(&mut mean, 1.0, offset.at(t));
-                }
-                state.mean = mean;
+        gains: &Gains,
+        (state, estimate): (&mut MeanState, &mut Vec<f64>),
+        is_last: bool,
+        rows: DiffuseRows<'_>,
+        scratch: &mut MeanScratch,
+    ) -> Result<(), GaussianError> {
+        let (d, m, steps) = (system.state_dim, system.emission_dim, self.range());
+        let DiffuseRows { predicted, filtered, emissions, given_zero } = rows;
+        let mut own = [Vec::new(), Vec::new()];
+        let [own_predicted, own_white] = &mut own;
+        let predicted = room(predicted, own_predicted, steps.len() * d, !emissions.is_empty());
+        let white = room(given_zero, own_white, steps.len() * m, true);
+        let (evidence, lost) = (state.evidence, state.lost);
+        let given =
+            MeanRows { predicted: &mut *predicted, filtered: &mut *filtered, innovations: &mut *white };
+        advance_means(system, series, steps.clone(), gains, state, given, scratch)?;
+        (state.evidence, state.lost) = (evidence, lost);
+        for (s, (t, step)) in steps.zip(&self.steps).enumerate() {
+            if !emissions.is_empty() {
+                let out = &mut emissions[s * m..(s + 1) * m];
+                series.emission_mean(system, t, &predicted[s * d..(s + 1) * d], out);
+                step.emission.add_mean(estimate, out);
             }
-            state.is_predicted = false;
-            if !rows.predicted.is_empty() {
-                rows.predicted[t * d..(t + 1) * d].copy_from_slice(&state.mean);
+            if !predicted.is_empty() {
+                step.predicted.add_mean(estimate, &mut predicted[s * d..(s + 1) * d]);
             }
-            let y = &series.emissions[t * m..(t + 1) * m];
-            let innovations = step.observe(t, y, series, &mut state)?;
-            if !rows.filtered.is_empty() {
-                rows.filtered[t * d..(t + 1) * d].copy_from_slice(&state.mean);
+            let mut square = 0.0;
+            for (row, w) in step.rows.iter().zip(&white[s * m..(s + 1) * m]) {
+                square += row.take(*w, estimate);
             }
-            if !rows.innovations.is_empty() {
-                rows.innovations[t * m..(t + 1) * m].copy_from_slice(&innovations);
+            state.add(step.log_norm - 0.5 * square);
+            if !filtered.is_empty() {
+                step.filtered.add_mean(estimate, &mut filtered[s * d..(s + 1) * d]);
             }
         }
-        Ok(state)
+        if let (true, Some(step)) = (is_last, self.steps.last()) {
+            step.filtered.add_mean(estimate, &mut state.mean);
+        }
+        Ok(())
     }
+}
 
-    /// Runs backwards over steps s..0. `after` is r_s, \[D\], the first row of the ordinary pass's state
-    /// adjoints; `None` if the phase lasts as long as the series. All of `rows` have s rows, as in the
-    /// ordinary pass; outputs may be empty.
-    ///
-    /// Where directions stay diffuse to the end, smoothed means are the finite parts.
-    pub fn smooth_means(&self, system: &System<'_>, after: Option<&[f64]>, rows: SmoothedRows<'_>) {
-        let (d, m) = (self.d, self.m);
-        let mut r = [after.map_or(vec![0.0; d], <[f64]>::to_vec), vec![0.0; d]];
-        for (t, step) in self.steps.iter().enumerate().rev() {
-            if t + 1 < self.steps.len() || after.is_some() {
-                r = r.map(|r| apply_transposed(d, system.transition.at(t + 1), &r));
+impl Row {
+    /// Takes w into z; answers the square of what is left.
+    fn take(&self, w: f64, estimate: &mut Vec<f64>) -> f64 {
+        let mut left = w;
+        for (z, [c, s]) in estimate.iter_mut().zip(&self.turns) {
+            (*z, left) = (c * *z + s * left, c * left - s * *z);
+        }
+        match self.pins {
+            Some(sign) => {
+                estimate.push(sign * left);
+                0.0
             }
-            if !rows.smoothed.is_empty() {
-                let mut mean = rows.filtered[t * d..(t + 1) * d].to_vec();
-                add(&mut mean, 1.0, &apply(d, &step.filtered.finite, &r[0]));
-                add(&mut mean, 1.0, &apply(d, &step.filtered.diffuse, &r[1]));
-                rows.smoothed[t * d..(t + 1) * d].copy_from_slice(&mean);
-            }
-            let u = step.adjoints(&rows.innovations[t * m..(t + 1) * m], &mut r);
-            if !rows.state_adjoints.is_empty() {
-                rows.state_adjoints[t * d..(t + 1) * d].copy_from_slice(&r[0]);
-            }
-            if !rows.emission_adjoints.is_empty() {
-                rows.emission_adjoints[t * m..(t + 1) * m].copy_from_slice(&u);
-            }
+            None => left * left,
         }
     }
 }
 
-impl Step {
-    /// Moves the predicted mean to the filtered one; answers the innovations of the scalars.
-    fn observe(
-        &self,
-        t: usize,
-        y: &[f64],
-        series: &Series<'_>,
-        state: &mut MeanState,
-    ) -> Result<Vec<f64>, GaussianError> {
-        let m = y.len();
-        let mut residual: Vec<f64> = y.iter().map(|y| if y.is_nan() { 0.0 } else { *y }).collect();
-        if let Some(offset) = &series.emission_offset {
-            add(&mut residual, -1.0, offset.at(t));
-        }
-        residual.iter_mut().zip(y).filter(|(_, y)| y.is_nan()).for_each(|(x, _)| *x = 0.0);
-        let scale = residual.iter().fold(0.0f64, |a, x| a.max(x.abs()));
-        if !self.inverse.is_empty() {
-            residual = apply(m, &self.inverse, &residual);
-        }
-        let mut innovations = vec![0.0; m];
-        for update in &self.updates {
-            let v = residual[update.entry] - inner(&update.h, &state.mean);
-            if update.is_certain() {
-                if v.abs() > CONTRADICTION * (1.0 + scale) {
-                    return Err(GaussianError::ImpossibleObservation { t, residual: v });
-                }
-                continue;
-            }
-            innovations[update.entry] = v;
-            add(&mut state.mean, v, &update.gain[0]);
-            state.add(update.log_norm - 0.5 * update.precision[0] * v * v);
-        }
-        if !state.marginal_loglik().is_finite() || state.mean.iter().any(|x| !x.is_finite()) {
-            return Err(GaussianError::NotFinite { t });
-        }
-        Ok(innovations)
+/// The rows of the caller, or `own` ones where they are `needed`.
+fn room<'b>(rows: &'b mut [f64], own: &'b mut Vec<f64>, len: usize, needed: bool) -> &'b mut [f64] {
+    if rows.is_empty() && needed {
+        own.resize(len, 0.0);
+        return own;
     }
-
-    /// Takes r from after the scalars of a step to before them; answers the adjoint of d.
-    fn adjoints(&self, innovations: &[f64], [r, first]: &mut [Vec<f64>; 2]) -> Vec<f64> {
-        let m = innovations.len();
-        let mut u = vec![0.0; m];
-        for update in self.updates.iter().rev() {
-            let v = innovations[update.entry];
-            let (gain, precision) = (&update.gain, &update.precision);
-            let zeroth = precision[0] * v - inner(&gain[0], r);
-            let next = precision[1] * v - inner(&gain[0], first) - inner(&gain[1], r);
-            if update.is_certain() {
-                continue;
-            }
-            add(r, zeroth, &update.h);
-            add(first, next, &update.h);
-            u[update.entry] = zeroth;
-        }
-        if self.inverse.is_empty() { u } else { apply_transposed(m, &self.inverse, &u) }
-    }
+    rows
 }

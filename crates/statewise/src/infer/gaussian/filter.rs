@@ -3,13 +3,13 @@
 use std::ops::Range;
 
 use statewise_kernels::gaussian::{
-    Collapse, DiffuseGains, Gains, LANES, LaneSlices, MeanRows, MeanState, Series, advance_mean_lanes,
-    advance_means,
+    Collapse, DiffuseRows, DiffuseStart, DiffuseTable, Gains, LANES, LaneSlices, MeanRows, MeanState,
+    Series, advance_mean_lanes, advance_means,
 };
 
-use super::covariances::{diffuse_phase, write_limit};
-use super::flat_start::FlatStart;
+use super::flat_start::proper;
 use super::plan::{Group, Moments, Plan};
+use super::separate::in_lanes;
 use super::source::{Own, Source, collapse};
 use super::{Buffers, Form, GaussianOptions, LotBuffers};
 use crate::data::Dataset;
@@ -51,12 +51,16 @@ pub struct FilteredSlices<'a> {
 impl LgssmParams {
     /// p(z_t | y_{1:t}) and p(z_t | y_{1:t-1}) for every step.
     ///
+    /// With a diffuse start, entries of covariances are infinite where a direction that no observation has
+    /// seen yet moves them, and exact elsewhere; means are those with such directions at 0 (at their place
+    /// in the initial mean).
+    ///
     /// # Errors
     /// Parameters and data that do not fit, or an observation that contradicts a noise-free state.
     ///
     /// # Source
     /// Kalman (1960); the update takes Joseph's form where an observation is far more precise than the
-    /// prediction.
+    /// prediction. Diffuse starts: de Jong (1991), with triangular roots.
     pub fn filter(&self, data: &Dataset<'_>, options: &GaussianOptions) -> Result<GaussianFiltered> {
         let plan = Plan::new(data, options.share);
         let (rows, d) = (data.num_rows(), self.state_dim());
@@ -89,7 +93,7 @@ impl LgssmParams {
         let mut predicted = deal(plan, split_optional("predicted_means", out.predicted_means, data, d)?);
         let mut filtered_covs = plan.split("filtered_covs", out.filtered_covs, d * d)?.into_iter();
         let mut predicted_covs = plan.split("predicted_covs", out.predicted_covs, d * d)?.into_iter();
-        let task = |group| Task {
+        let task = |group| FilterTask {
             group,
             filtered_means: filtered.next().unwrap_or_default(),
             predicted_means: predicted.next().unwrap_or_default(),
@@ -97,7 +101,11 @@ impl LgssmParams {
             predicted_covs: predicted_covs.next().unwrap_or_default(),
         };
         let tasks: Vec<_> = plan.groups().iter().map(task).collect();
-        let parts = threads::map(tasks, |task| self.filter_group(data, options, task));
+        let parts = in_lanes(
+            self.jobs(plan, options, tasks),
+            |task| self.filter_group(data, options, task),
+            |tasks| self.filter_lanes(data, options, tasks),
+        );
         gather(plan, data.num_sequences(), parts)
     }
 
@@ -111,13 +119,13 @@ impl LgssmParams {
 
     /// One group: gains once, means of each sequence. A lone sequence goes in chunks, so that a long one
     /// does not keep the gains of all its steps.
-    fn filter_group(
+    pub(super) fn filter_group(
         &self,
         data: &Dataset<'_>,
         options: &GaussianOptions,
-        task: Task<'_, '_>,
+        task: FilterTask<'_, '_>,
     ) -> Result<Vec<f64>> {
-        let Task { group, filtered_means, predicted_means, filtered_covs, predicted_covs } = task;
+        let FilterTask { group, filtered_means, predicted_means, filtered_covs, predicted_covs } = task;
         let mut buffers = Loan::<Buffers>::take();
         let Buffers { riccati, gains, .. } = &mut *buffers;
         let system = self.system();
@@ -127,40 +135,39 @@ impl LgssmParams {
         let collapse = collapse(&system, emissions, options);
         let system = collapse.as_ref().map_or(system, |collapse| collapse.system(&system));
         let emissions = collapse.as_ref().map_or(emissions, Collapse::pattern);
+        let start = DiffuseStart::of(&system).map_err(Error::in_series(first))?;
+        let system = start.as_ref().map_or(system, |start| proper(&system, start));
         let source = Source { system, collapse: collapse.as_ref(), emission_dim: self.emission_dim() };
         let mut lots = lots(group, filtered_means, predicted_means, system.initial_mean);
-        let phase = diffuse_phase(&system, emissions).map_err(Error::in_series(first))?;
-        let start = phase.as_ref().map_or(0, DiffuseGains::num_steps);
-        if let Some(phase) = &phase {
-            for t in 0..start {
-                let block = t * size..(t + 1) * size;
-                for (out, finite, diffuse) in [
-                    (&mut *filtered_covs, phase.filtered_cov(t), phase.filtered_diffuse(t)),
-                    (&mut *predicted_covs, phase.predicted_cov(t), phase.predicted_diffuse(t)),
-                ] {
-                    if !out.is_empty() {
-                        write_limit(finite, diffuse, &mut out[block.clone()]);
-                    }
-                }
-            }
-            lots.iter_mut().try_for_each(|lot| self.start_lot(data, phase, &source, lot))?;
-        }
-        let cov = phase.as_ref().and_then(DiffuseGains::predicted_cov_after).unwrap_or(system.initial_cov);
-        riccati.start(&system, cov, options.steady_state);
+        let mut directions = start.as_ref().map(DiffuseStart::directions);
+        let mut table = DiffuseTable::default();
+        let moments = lots.iter().any(Lot::wants_means) || filtered_covs.len() + predicted_covs.len() > 0;
+        riccati.start(&system, system.initial_cov, options.steady_state);
         let chunk = if group.sequences.len() == 1 { CHUNK } else { num_steps };
         // A diffuse start goes by covariances to the end, whatever the form.
-        let proper = phase.is_none();
+        let proper = directions.is_none();
         let mut by_roots = proper && options.form == Form::SquareRoot;
-        for start in (start..num_steps).step_by(chunk) {
+        for start in (0..num_steps).step_by(chunk) {
             if by_roots {
                 break;
             }
-            let steps = start..num_steps.min(start + chunk);
+            let mut steps = start..num_steps.min(start + chunk);
             let m = system.emission_dim;
             let rows = &emissions[steps.start * m..steps.end * m];
             riccati.advance(&system, rows, steps.clone(), gains).map_err(Error::in_series(first))?;
-            write_covs(gains, &steps, size, filtered_covs, predicted_covs);
             let gains = &*gains;
+            if let Some(directions) = directions.as_mut().filter(|directions| !directions.is_forgotten()) {
+                directions
+                    .advance(&system, steps.clone(), gains, moments, &mut table)
+                    .map_err(Error::in_series(first))?;
+                write_diffuse_covs(&table, gains, size, filtered_covs, predicted_covs);
+                let shared = Shared { gains, table: &table, is_last: directions.is_forgotten() };
+                lots = threads::map(lots, |lot| self.start_lot(data, &shared, &source, lot))
+                    .into_iter()
+                    .collect::<Result<_>>()?;
+                steps.start = table.range().end;
+            }
+            write_covs(gains, &steps, size, filtered_covs, predicted_covs);
             lots = threads::map(lots, |lot| self.filter_lot(data, gains, &source, &steps, lot))
                 .into_iter()
                 .collect::<Result<_>>()?;
@@ -175,61 +182,37 @@ impl LgssmParams {
             let means = [filtered.into_iter(), predicted.into_iter()];
             return self.filter_by_roots(data, group, means, [filtered_covs, predicted_covs]);
         }
-        let mut logliks: Vec<f64> = lots.iter().flat_map(Lot::marginal_logliks).collect();
-        self.replace_evidence(data, &group.sequences, &source, emissions, options, &mut logliks)?;
-        Ok(logliks)
+        Ok(lots.iter().flat_map(Lot::marginal_logliks).collect())
     }
 
-    /// Puts the evidence by least squares in the place of that of the diffuse recursions, where the data
-    /// pin a diffuse start down. `emissions` are those of one of the sequences, as the engines see them.
-    fn replace_evidence(
+    /// The means of one lot over the steps of a table.
+    fn start_lot<'a>(
         &self,
         data: &Dataset<'_>,
-        sequences: &[usize],
+        shared: &Shared<'_>,
         source: &Source<'_>,
-        emissions: &[f64],
-        options: &GaussianOptions,
-        logliks: &mut [f64],
-    ) -> Result<()> {
-        let flat = FlatStart::new(&source.system, emissions, options.steady_state)
-            .map_err(Error::in_series(sequences[0]))?;
-        let Some(flat) = flat else { return Ok(()) };
-        for (loglik, &n) in logliks.iter_mut().zip(sequences) {
-            let offsets = self.offsets(data.sequence(n));
-            let own = source.take_all(data, n, &offsets, false)?;
-            let found = flat.evidence_and_start(&own.series()).map_err(Error::in_series(n))?;
-            if let Some((evidence, _)) = found {
-                *loglik = evidence + own.correction;
-            }
-        }
-        Ok(())
-    }
-
-    /// The means of one lot while the state is diffuse.
-    fn start_lot(
-        &self,
-        data: &Dataset<'_>,
-        phase: &DiffuseGains,
-        source: &Source<'_>,
-        lot: &mut Lot<'_>,
-    ) -> Result<()> {
-        let (system, d) = (source.system, self.state_dim());
-        let steps = 0..phase.num_steps();
+        mut lot: Lot<'a>,
+    ) -> Result<Lot<'a>> {
+        let mut buffers = Loan::<LotBuffers>::take();
+        let (system, d, steps) = (source.system, self.state_dim(), shared.table.range());
         let mut filtered = lot.filtered.iter_mut();
         let mut predicted = lot.predicted.iter_mut();
-        let Lot { sequences, states, corrections, .. } = lot;
-        for ((&n, state), correction) in sequences.iter().zip(states).zip(corrections) {
+        let beliefs = lot.states.iter_mut().zip(&mut lot.estimates);
+        for ((&n, belief), correction) in lot.sequences.iter().zip(beliefs).zip(&mut lot.corrections) {
             let offsets = self.offsets(data.sequence(n));
             let own = source.take(data, n, &offsets, &steps)?;
             *correction += own.correction;
-            let rows = MeanRows {
+            let rows = DiffuseRows {
                 predicted: rows_of(predicted.next(), &steps, d),
                 filtered: rows_of(filtered.next(), &steps, d),
-                innovations: &mut [],
+                ..Default::default()
             };
-            *state = phase.advance_means(&system, &own.series(), rows).map_err(Error::in_series(n))?;
+            let Shared { gains, table, is_last } = shared;
+            table
+                .advance_means(&system, &own.series(), gains, belief, *is_last, rows, &mut buffers.means)
+                .map_err(Error::in_series(n))?;
         }
-        Ok(())
+        Ok(lot)
     }
 
     /// The means of one lot over `steps`.
@@ -244,7 +227,7 @@ impl LgssmParams {
         let mut buffers = Loan::<LotBuffers>::take();
         let LotBuffers { means, lanes, .. } = &mut *buffers;
         let (system, d) = (source.system, self.state_dim());
-        let Lot { sequences, states, corrections, predicted, filtered } = &mut lot;
+        let Lot { sequences, states, corrections, predicted, filtered, .. } = &mut lot;
         let mut corrections = corrections.iter_mut();
         let mut predicted = predicted.iter_mut();
         let mut filtered = filtered.iter_mut();
@@ -264,10 +247,10 @@ impl LgssmParams {
                 *correction += own.correction;
             }
             let series: Vec<Series<'_>> = own.iter().map(Own::series).collect();
-            if let Ok(series) = <&[Series<'_>; LANES]>::try_from(&series[..])
+            if series.len() > 1
                 && advance_mean_lanes(
                     &system,
-                    series,
+                    &series,
                     steps.clone(),
                     gains,
                     states,
@@ -293,18 +276,28 @@ impl LgssmParams {
 }
 
 /// One group and the slices of its sequences.
-struct Task<'p, 'a> {
-    group: &'p Group,
-    filtered_means: Vec<&'a mut [f64]>,
-    predicted_means: Vec<&'a mut [f64]>,
-    filtered_covs: &'a mut [f64],
-    predicted_covs: &'a mut [f64],
+pub(super) struct FilterTask<'p, 'a> {
+    pub(super) group: &'p Group,
+    pub(super) filtered_means: Vec<&'a mut [f64]>,
+    pub(super) predicted_means: Vec<&'a mut [f64]>,
+    pub(super) filtered_covs: &'a mut [f64],
+    pub(super) predicted_covs: &'a mut [f64],
+}
+
+/// What sequences share while a diffuse start counts.
+struct Shared<'a> {
+    gains: &'a Gains,
+    table: &'a DiffuseTable,
+    /// Whether the ordinary recursions go on after the table.
+    is_last: bool,
 }
 
 /// Sequences that one thread takes at a time; slices that nobody asked for are left out.
 struct Lot<'a> {
     sequences: &'a [usize],
     states: Vec<MeanState>,
+    /// What each tells of a diffuse start.
+    estimates: Vec<Vec<f64>>,
     /// What collapses add to the evidence.
     corrections: Vec<f64>,
     filtered: Vec<&'a mut [f64]>,
@@ -312,6 +305,10 @@ struct Lot<'a> {
 }
 
 impl Lot<'_> {
+    fn wants_means(&self) -> bool {
+        !(self.filtered.is_empty() && self.predicted.is_empty())
+    }
+
     fn marginal_logliks(&self) -> impl Iterator<Item = f64> {
         self.states.iter().zip(&self.corrections).map(|(state, c)| state.marginal_loglik() + c)
     }
@@ -327,6 +324,7 @@ fn lots<'a>(
     let lot = |sequences: &'a [usize]| Lot {
         sequences,
         states: vec![MeanState::start(initial_mean); sequences.len()],
+        estimates: vec![Vec::new(); sequences.len()],
         corrections: vec![0.0; sequences.len()],
         filtered: filtered.by_ref().take(sequences.len()).collect(),
         predicted: predicted.by_ref().take(sequences.len()).collect(),
@@ -353,6 +351,24 @@ fn write_covs(
         }
         if !predicted.is_empty() {
             predicted[t * size..(t + 1) * size].copy_from_slice(gains.predicted_cov(t));
+        }
+    }
+}
+
+/// As [`write_covs`], of the steps of a table.
+fn write_diffuse_covs(
+    table: &DiffuseTable,
+    gains: &Gains,
+    size: usize,
+    filtered: &mut [f64],
+    predicted: &mut [f64],
+) {
+    for t in table.range() {
+        if !filtered.is_empty() {
+            table.filtered_cov(gains, t, &mut filtered[t * size..(t + 1) * size]);
+        }
+        if !predicted.is_empty() {
+            table.predicted_cov(gains, t, &mut predicted[t * size..(t + 1) * size]);
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Smoothing of diffuse starts by generalised least squares.
 //!
-//! As in [`FlatStart`], with starts m + A' δ and δ ~ N(δ̂, I) given the data: smoothed means are those of the
-//! proper system that starts at m + A' δ̂, and with M_j the smoothed means of a series of zeros that starts at
-//! A'_j
+//! Given the data, starts are m + A' (z + N(0, I)) with A' = A V R⁻¹ (see [`FlatStart`]): smoothed means are
+//! those of the proper system that starts at m + A' z, and with M_j the smoothed means of a series of zeros that
+//! starts at A'_j
 //!
 //! Cov(z_t | y) = P_t + Σ_j M_jt M_jtᵀ;  Cov(z_t, z_{t+1} | y) = C_t + Σ_j M_jt M_{j,t+1}ᵀ
 //!
 //! where P_t and C_t are those of the proper system. Every term of the gradient that is quadratic in the
-//! adjoints gains that of the columns, as if each were one more series.
+//! adjoints gains that of the columns, as if each were one more series. Directions that stay open move no
+//! observation: they count as 0, and the evidence has the same gradient whatever they are.
 
 use statewise_kernels::gaussian::{
     Adjoints, GaussianError, MeanRows, MeanScratch, MeanState, Series, SmoothedRows, Smoothing, System,
@@ -34,16 +35,21 @@ impl<'a> FlatSmoothing<'a> {
         emissions: &[f64],
         lag_one: bool,
     ) -> Result<Self, GaussianError> {
-        let (system, d) = (*flat.system(), flat.system().state_dim);
+        let system = flat.system();
+        let d = system.state_dim;
         let steps = flat.gains().num_steps();
         let mut smoothing = Smoothing::default();
         smoothing.compute(&system, flat.gains(), lag_one);
         let zeros: Vec<f64> = emissions.iter().map(|y| if y.is_nan() { *y } else { 0.0 }).collect();
-        let mut columns = Vec::with_capacity(flat.starts().len());
-        for start in flat.starts() {
+        let mut columns = Vec::with_capacity(flat.columns().len());
+        for start in flat.columns() {
+            // NUMERICS: a column may be long, and noise-free observations are checked against 1.
+            let length = start.iter().fold(1.0f64, |a, x| a.max(x.abs()));
+            let start: Vec<f64> = start.iter().map(|x| x / length).collect();
             let mut rows = [vec![0.0; steps * d], vec![0.0; steps * d], vec![0.0; emissions.len()]];
             let outputs = rows.each_mut().map(|rows| &mut rows[..]);
-            smooth(&system, &flat, &Series::new(&zeros), start, &mut vec![0.0; steps * d], outputs)?;
+            smooth(&system, &flat, &Series::new(&zeros), &start, &mut vec![0.0; steps * d], outputs)?;
+            rows.iter_mut().flatten().for_each(|x| *x *= length);
             columns.push(rows);
         }
         let size = d * d;
@@ -80,26 +86,32 @@ impl<'a> FlatSmoothing<'a> {
 
     /// Adds the terms of the gradient that series share, `weight` times.
     pub(super) fn add_to_gradient(&self, series: &Series<'_>, weight: f64, gradient: &mut SystemGradient) {
-        let system = self.flat.system();
+        let system = &self.flat.system();
+        let initial_mean = gradient.initial_mean.clone();
         gradient.add_covariances(system, series, self.flat.gains(), &self.smoothing, weight);
         for [smoothed, states, emissions] in &self.columns {
             gradient.add_means(system, Adjoints { smoothed, states, emissions }, weight);
         }
+        // The one term that is linear.
+        gradient.initial_mean = initial_mean;
     }
 
-    /// Smooths one series; answers log p(y_{1:T}), or `None` where noise-free observations hold for one δ
-    /// only. The filtered rows are no filtered means of the diffuse model.
+    /// Smooths one series; answers log p(y_{1:T}). The filtered rows are no filtered means of the diffuse
+    /// model.
     pub(super) fn smooth_series(
         &self,
         series: &Series<'_>,
         scratch: &mut [f64],
         outputs: [&mut [f64]; 3],
-    ) -> Result<Option<f64>, GaussianError> {
-        let Some((evidence, start)) = self.flat.evidence_and_start(series)? else {
-            return Ok(None);
-        };
-        smooth(self.flat.system(), &self.flat, series, &start, scratch, outputs)?;
-        Ok(Some(evidence))
+    ) -> Result<f64, GaussianError> {
+        let estimate = self.flat.estimate(series)?;
+        smooth(&self.flat.system(), &self.flat, series, &estimate.start, scratch, outputs)?;
+        Ok(estimate.marginal_loglik)
+    }
+
+    /// Whether the observations pin the state down.
+    pub(super) fn identified(&self) -> Result<(), GaussianError> {
+        self.flat.identified()
     }
 }
 

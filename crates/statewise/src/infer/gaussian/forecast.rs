@@ -59,6 +59,8 @@ impl LgssmParams {
     ///
     /// # Errors
     /// As [`LgssmParams::filter`]; also a horizon of 0, future inputs of another size, or arrays that end.
+    ///
+    /// With a diffuse start that the data leave open, moments that an open direction moves are infinite.
     pub fn forecast(
         &self,
         data: &Dataset<'_>,
@@ -155,8 +157,8 @@ impl LgssmParams {
         Ok(all.into_iter().map(|(_, forecast)| forecast).collect())
     }
 
-    /// A diffuse start: the smoother of series that go on with every entry missing, which keeps all digits
-    /// where the filter of a start that is hardly identified would not.
+    /// A diffuse start: the filter of series that go on with every entry missing. Moments that an open
+    /// direction moves are infinite.
     fn forecast_from_diffuse(
         &self,
         data: &Dataset<'_>,
@@ -164,7 +166,7 @@ impl LgssmParams {
         future_inputs: &[f64],
         options: &GaussianOptions,
     ) -> Result<Vec<GaussianForecast>> {
-        let (d, m, block) = (self.state_dim(), self.emission_dim(), horizon * data.input_dim());
+        let (m, block) = (self.emission_dim(), horizon * data.input_dim());
         let (mut rows, mut inputs, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
         for (n, sequence) in data.sequences().enumerate() {
             rows.extend_from_slice(sequence.emissions);
@@ -177,29 +179,22 @@ impl LgssmParams {
         if data.input_dim() > 0 {
             longer = longer.with_inputs(inputs, data.input_dim())?;
         }
-        let smoothed = self.smoother(&longer, options)?.smoothed;
-        let system = self.system();
-        let forecast = |n: usize| {
-            let (rows, past) = (longer.range(n), lengths[n] - horizon);
-            let offsets = self.offsets(longer.sequence(n));
-            let series = offsets.series();
-            let means = &smoothed.means[(rows.end - horizon) * d..rows.end * d];
-            let mut forecast = GaussianForecast {
-                state_means: means.to_vec(),
-                state_covs: Vec::with_capacity(horizon * d * d),
-                emission_means: vec![0.0; horizon * m],
-                emission_covs: vec![0.0; horizon * m * m],
-            };
-            let emissions = forecast.emission_means.chunks_exact_mut(m);
-            let covs = forecast.emission_covs.chunks_exact_mut(m * m);
-            for ((h, mean), (emission, cov)) in means.chunks_exact(d).enumerate().zip(emissions.zip(covs)) {
-                let state_cov = smoothed.covs.of(n, past + h);
-                forecast.state_covs.extend_from_slice(state_cov);
-                series.emission_mean(&system, past + h, mean, emission);
-                add_emission_cov(&system, past + h, state_cov, cov);
+        let plan = Plan::new(&longer, options.share);
+        let parts = threads::map(plan.groups().iter().collect(), |group| {
+            let steps = group.num_steps - horizon..group.num_steps;
+            self.one_step_ahead(&longer, &group.sequences, &steps, options)
+        });
+        let mut forecasts: Vec<Option<GaussianForecast>> = vec![None; data.num_sequences()];
+        for (group, part) in plan.groups().iter().zip(parts) {
+            for (n, ahead) in group.sequences.iter().zip(part?) {
+                forecasts[*n] = Some(GaussianForecast {
+                    state_means: ahead.state_means,
+                    state_covs: ahead.state_covs,
+                    emission_means: ahead.emission_means,
+                    emission_covs: ahead.emission_covs,
+                });
             }
-            forecast
-        };
-        Ok((0..data.num_sequences()).map(forecast).collect())
+        }
+        Ok(forecasts.into_iter().flatten().collect())
     }
 }

@@ -1,10 +1,12 @@
 //! Inference in linear Gaussian models: one verb a file, all of them methods of [`LgssmParams`].
 //!
 //! Sequences that miss the same entries share their covariances: a [`Plan`] groups them, covariances are
-//! computed once a group, means pass over the data of each sequence.
+//! computed once a group, means pass over the data of each sequence. Sequences that are alone in their groups go
+//! eight at a time, one a lane.
 //!
 //! [`LgssmParams`]: crate::model::linear_gaussian::LgssmParams
 
+mod ahead;
 mod covariances;
 mod filter;
 mod flat_smoothing;
@@ -16,6 +18,7 @@ mod parallel;
 mod plan;
 mod predictive;
 mod sample;
+mod separate;
 mod smooth;
 mod source;
 mod square_root;
@@ -23,6 +26,8 @@ mod stream;
 mod stream_read;
 mod stream_replay;
 mod stream_state;
+mod stream_step;
+mod whiten;
 
 pub use filter::{FilteredSlices, GaussianFiltered};
 pub use forecast::GaussianForecast;
@@ -33,9 +38,11 @@ pub use predictive::GaussianPredictive;
 pub(crate) use predictive::add_emission_cov;
 pub use smooth::{GaussianSmoothed, GaussianSmoothedSlices};
 pub(crate) use smooth::{SmoothedLot, Wanted};
-pub use stream::{GaussianBelief, GaussianOnlineFilter, GaussianTransition};
+pub use stream::{GaussianBelief, GaussianOnlineFilter};
 pub use stream_read::Innovation;
 pub use stream_state::GaussianFilterState;
+pub use stream_step::{GaussianStep, GaussianTransition, StepModel};
+pub(crate) use whiten::{whiten, whiten_observed};
 
 use serde::{Deserialize, Serialize};
 use statewise_kernels::gaussian::{
@@ -91,7 +98,6 @@ pub(crate) struct LotBuffers {
     scratch: Vec<f64>,
     filtered: Vec<f64>,
     innovations: Vec<f64>,
-    adjoints: Vec<f64>,
     lot: Vec<f64>,
 }
 

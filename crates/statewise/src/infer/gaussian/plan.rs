@@ -35,8 +35,12 @@ impl Plan {
         for (n, sequence) in data.sequences().enumerate() {
             let num_steps = sequence.num_steps();
             let fresh = groups.len();
-            let index =
-                if share { *known.entry((num_steps, pattern(sequence))).or_insert(fresh) } else { fresh };
+            let index = if share {
+                let pattern = if data.is_complete() { Vec::new() } else { pattern(sequence) };
+                *known.entry((num_steps, pattern)).or_insert(fresh)
+            } else {
+                fresh
+            };
             if index == fresh {
                 groups.push(Group { sequences: Vec::new(), num_steps, start: 0 });
             }

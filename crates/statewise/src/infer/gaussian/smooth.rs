@@ -8,6 +8,7 @@ use statewise_kernels::gaussian::{
 use super::covariances::GroupCovariances;
 use super::filter::{FilteredSlices, LOT, deal, gather};
 use super::plan::{Covariances, Group, Moments, Plan};
+use super::separate::in_lanes;
 use super::source::Own;
 use super::{Buffers, GaussianOptions, LotBuffers};
 use crate::data::Dataset;
@@ -103,43 +104,62 @@ impl LgssmParams {
         let task = |group| {
             let covs = [&mut filtered_covs, &mut smoothed_covs, &mut lag_one_covs]
                 .map(|covs| covs.next().unwrap_or_default());
-            (group, filtered.next().unwrap_or_default(), smoothed.next().unwrap_or_default(), covs)
+            SmootherTask {
+                group,
+                filtered: filtered.next().unwrap_or_default(),
+                smoothed: smoothed.next().unwrap_or_default(),
+                covs,
+            }
         };
         let tasks: Vec<_> = plan.groups().iter().map(task).collect();
-        let parts = threads::map(tasks, |(group, filtered, smoothed, covs)| {
-            let [filtered_covs, smoothed_covs, lag_one_covs] = covs;
-            let mut buffers = Loan::<Buffers>::take();
-            let first = group.sequences[0];
-            let covs = self.covariances(data, first, options, !lag_one_covs.is_empty(), &mut buffers)?;
-            if covs.wants_roots() {
-                let rows = LotRows { filtered, smoothed, ..LotRows::default() };
-                let blocks = [filtered_covs, smoothed_covs, lag_one_covs];
-                return self.smooth_by_roots(data, &group.sequences, rows, blocks);
-            }
-            covs.identified().map_err(Error::in_series(first))?;
-            for t in 0..group.num_steps {
-                let block = t * size..(t + 1) * size;
-                write(filtered_covs, &block, || covs.filtered_cov(t));
-                write(smoothed_covs, &block, || covs.cov(t));
-                write(lag_one_covs, &block, || covs.lag_one_cov(t));
-            }
-            let mut filtered = filtered.into_iter();
-            let mut smoothed = smoothed.into_iter();
-            let lots: Vec<_> = group
-                .sequences
-                .chunks(LOT)
-                .map(|lot| {
-                    let filtered = filtered.by_ref().take(lot.len()).collect();
-                    let smoothed = smoothed.by_ref().take(lot.len()).collect();
-                    (lot, LotRows { filtered, smoothed, ..LotRows::default() })
-                })
-                .collect();
-            let parts = threads::map(lots, |(lot, rows)| {
-                self.smooth_lot(data, lot, &covs, rows, &mut Loan::<LotBuffers>::take())
-            });
-            parts.into_iter().collect::<Result<Vec<_>>>().map(|parts| parts.concat())
-        });
+        let parts = in_lanes(
+            self.jobs(plan, options, tasks),
+            |task| self.smooth_group(data, options, task),
+            |tasks| self.smooth_lanes(data, options, tasks),
+        );
         gather(plan, data.num_sequences(), parts)
+    }
+
+    /// One group: covariances once, means of each sequence.
+    pub(super) fn smooth_group(
+        &self,
+        data: &Dataset<'_>,
+        options: &GaussianOptions,
+        task: SmootherTask<'_, '_>,
+    ) -> Result<Vec<f64>> {
+        let SmootherTask { group, filtered, smoothed, covs } = task;
+        let [filtered_covs, smoothed_covs, lag_one_covs] = covs;
+        let size = self.state_dim() * self.state_dim();
+        let mut buffers = Loan::<Buffers>::take();
+        let first = group.sequences[0];
+        let covs = self.covariances(data, first, options, !lag_one_covs.is_empty(), &mut buffers)?;
+        if covs.wants_roots() {
+            let rows = LotRows { filtered, smoothed, ..LotRows::default() };
+            let blocks = [filtered_covs, smoothed_covs, lag_one_covs];
+            return self.smooth_by_roots(data, &group.sequences, rows, blocks);
+        }
+        covs.identified().map_err(Error::in_series(first))?;
+        for t in 0..group.num_steps {
+            let block = t * size..(t + 1) * size;
+            write(filtered_covs, &block, || covs.filtered_cov(t));
+            write(smoothed_covs, &block, || covs.cov(t));
+            write(lag_one_covs, &block, || covs.lag_one_cov(t));
+        }
+        let mut filtered = filtered.into_iter();
+        let mut smoothed = smoothed.into_iter();
+        let lots: Vec<_> = group
+            .sequences
+            .chunks(LOT)
+            .map(|lot| {
+                let filtered = filtered.by_ref().take(lot.len()).collect();
+                let smoothed = smoothed.by_ref().take(lot.len()).collect();
+                (lot, LotRows { filtered, smoothed, ..LotRows::default() })
+            })
+            .collect();
+        let parts = threads::map(lots, |(lot, rows)| {
+            self.smooth_lot(data, lot, &covs, rows, &mut Loan::<LotBuffers>::take())
+        });
+        parts.into_iter().collect::<Result<Vec<_>>>().map(|parts| parts.concat())
     }
 
     /// Covariances of the group of sequence n.
@@ -209,9 +229,9 @@ impl LgssmParams {
         mut rows: [LaneSlices<'_>; 4],
         buffers: &mut LotBuffers,
     ) -> Result<Vec<f64>> {
-        if let (Some(gains), Ok(series)) = (covs.ordinary(), <&[Series<'_>; LANES]>::try_from(series)) {
+        if let Some(gains) = covs.ordinary().filter(|_| series.len() > 1) {
             let [filtered, smoothed, states, emissions] = &mut rows;
-            let mut beliefs = vec![MeanState::start(system.initial_mean); LANES];
+            let mut beliefs = vec![MeanState::start(system.initial_mean); series.len()];
             let (steps, lanes) = (0..gains.num_steps(), &mut buffers.lanes);
             let forward: [&mut LaneSlices<'_>; 2] = [&mut Default::default(), filtered];
             if advance_mean_lanes(system, series, steps, gains, &mut beliefs, forward, true, lanes) {
@@ -312,6 +332,15 @@ impl LgssmParams {
 struct RootCovs {
     smoothed: Vec<f64>,
     lag_one: Vec<f64>,
+}
+
+/// One group and the slices of its sequences.
+pub(super) struct SmootherTask<'p, 'a> {
+    pub(super) group: &'p Group,
+    pub(super) filtered: Vec<&'a mut [f64]>,
+    pub(super) smoothed: Vec<&'a mut [f64]>,
+    /// Filtered, smoothed and lag-one covariances.
+    pub(super) covs: [&'a mut [f64]; 3],
 }
 
 /// The first slices as lanes; empty ones where there are fewer.

@@ -67,6 +67,7 @@ impl LgssmParams {
         let mut filtered = rows.filtered.into_iter();
         let mut smoothed = rows.smoothed.into_iter();
         let lag_len = lag_one_covs.len().saturating_sub(d * d);
+        lag_one_covs[lag_len..].fill(0.0);
         let mut logliks = Vec::with_capacity(sequences.len());
         for (i, &n) in sequences.iter().enumerate() {
             let offsets = self.offsets(data.sequence(n));

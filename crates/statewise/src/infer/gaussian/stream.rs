@@ -6,11 +6,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-use statewise_kernels::gaussian::{Gains, OnlineKalman, OnlineKalmanState, Series, Steps, System};
-use statewise_kernels::linalg::negative_pivot;
+use statewise_kernels::gaussian::{DiffuseTable, Directions, Gains, OnlineKalman, OnlineKalmanState};
 
 use super::GaussianOptions;
+use super::stream_step::{GaussianStep, GaussianTransition, Given, StepModel, advance};
 use crate::error::{Error, Result};
 use crate::model::linear_gaussian::LgssmParams;
 
@@ -18,11 +17,15 @@ use crate::model::linear_gaussian::LgssmParams;
 #[derive(Clone, Debug)]
 pub struct GaussianOnlineFilter {
     pub(super) params: Arc<LgssmParams>,
+    /// What makes steps of their inputs.
+    pub(super) model: Option<Arc<dyn StepModel>>,
     pub(super) engine: OnlineKalman,
     history: usize,
     /// The last steps, oldest first; at least one where there was one.
     pub(super) kept: VecDeque<Arc<KeptStep>>,
     pub(super) pending: Option<Pending>,
+    /// The input of the last step taken.
+    pub(super) last_input: Option<Vec<f64>>,
 }
 
 /// A Gaussian over the state.
@@ -34,27 +37,6 @@ pub struct GaussianBelief {
     pub cov: Vec<f64>,
 }
 
-/// The dynamics of one step: z_t = F z_{t-1} + b + N(0, Q).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct GaussianTransition {
-    /// F, \[D, D\].
-    pub weights: Vec<f64>,
-    /// b with all that inputs add, \[D\].
-    pub bias: Vec<f64>,
-    /// Q, \[D, D\]; positive semi-definite.
-    pub cov: Vec<f64>,
-}
-
-/// What defines a step.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Given {
-    pub(super) emission: Vec<f64>,
-    pub(super) input: Vec<f64>,
-    /// Dynamics in place of the parameters'.
-    pub(super) transition: Option<GaussianTransition>,
-}
-
 /// A step taken, and all that is needed to take it again or to smooth it.
 #[derive(Clone, Debug)]
 pub(super) struct KeptStep {
@@ -62,15 +44,26 @@ pub(super) struct KeptStep {
     pub(super) before: OnlineKalmanState,
     pub(super) gains: Gains,
     pub(super) predicted: Vec<f64>,
+    /// Given δ = 0 where a diffuse start counts, as `innovation`.
     pub(super) filtered: Vec<f64>,
     pub(super) innovation: Vec<f64>,
+    pub(super) diffuse: Option<KeptDiffuse>,
+}
+
+/// What a step keeps where a diffuse start counts.
+#[derive(Clone, Debug)]
+pub(super) struct KeptDiffuse {
+    pub(super) table: DiffuseTable,
+    pub(super) directions: Directions,
+    /// E(y_t | y_{1:t-1}), \[M\].
+    pub(super) emission: Vec<f64>,
 }
 
 /// A step predicted but not updated.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pending {
     pub(super) input: Vec<f64>,
-    pub(super) transition: Option<GaussianTransition>,
+    pub(super) own: GaussianStep,
     pub(super) belief: GaussianBelief,
 }
 
@@ -80,21 +73,40 @@ impl LgssmParams {
     /// `history` is the number of last steps that are kept for fixed-lag smoothing and for late
     /// measurements; memory grows with it, not with the length of the series.
     ///
+    /// With a diffuse start, beliefs have infinite variances as [`LgssmParams::filter`] says.
+    ///
     /// # Errors
-    /// Parameters that do not fit, or a diffuse initial state.
+    /// Parameters that do not fit.
     pub fn online_filter(&self, options: &GaussianOptions, history: usize) -> Result<GaussianOnlineFilter> {
-        self.check_params()?;
-        if self.initial_diffuse.is_some() {
-            return Err(Error::argument("initial.diffuse", "a diffuse initial state", "a proper one"));
-        }
-        let engine =
-            OnlineKalman::new(&self.system(), options.steady_state).map_err(Error::in_series(0))?;
-        let params = Arc::new(self.clone());
-        Ok(GaussianOnlineFilter { params, engine, history, kept: VecDeque::new(), pending: None })
+        GaussianOnlineFilter::start(self.clone(), None, options, history)
     }
 }
 
 impl GaussianOnlineFilter {
+    /// Starts before the first observation; `model` makes steps of their inputs, where parameters do not.
+    ///
+    /// # Errors
+    /// Parameters that do not fit.
+    pub(crate) fn start(
+        params: LgssmParams,
+        model: Option<Arc<dyn StepModel>>,
+        options: &GaussianOptions,
+        history: usize,
+    ) -> Result<Self> {
+        params.check_params()?;
+        let engine =
+            OnlineKalman::new(&params.system(), options.steady_state).map_err(Error::in_series(0))?;
+        Ok(GaussianOnlineFilter {
+            params: Arc::new(params),
+            model,
+            engine,
+            history,
+            kept: VecDeque::new(),
+            pending: None,
+            last_input: None,
+        })
+    }
+
     /// Opens the next step: predicts z_{t+1} by the parameters' dynamics and u_{t+1} (empty without
     /// inputs). The first step has the initial moments. A step opened before and not updated counts as
     /// one without observation.
@@ -104,7 +116,7 @@ impl GaussianOnlineFilter {
     /// as it was.
     pub fn predict(&mut self, input: &[f64]) -> Result<()> {
         self.check_input(input)?;
-        self.open(input.to_vec(), None)
+        self.open_next(input, None)
     }
 
     /// As [`GaussianOnlineFilter::predict`], by dynamics given for this step alone: those of the time
@@ -117,24 +129,34 @@ impl GaussianOnlineFilter {
     pub fn predict_with(&mut self, transition: GaussianTransition, input: &[f64]) -> Result<()> {
         self.check_input(input)?;
         transition.check(self.params.state_dim())?;
-        self.open(input.to_vec(), Some(transition))
+        self.open_next(input, Some(transition))
     }
 
-    pub(super) fn open(&mut self, input: Vec<f64>, transition: Option<GaussianTransition>) -> Result<()> {
+    fn open_next(&mut self, input: &[f64], transition: Option<GaussianTransition>) -> Result<()> {
         if self.pending.is_some() {
             let mut next = self.clone();
             next.update(&vec![f64::NAN; self.params.emission_dim()], &[])?;
-            next.open(input, transition)?;
+            next.open_next(input, transition)?;
             *self = next;
             return Ok(());
         }
-        let emission = vec![f64::NAN; self.params.emission_dim()];
-        let given = Given { emission, input, transition };
+        let own = self.own(self.num_steps(), self.last_input.as_deref(), input)?;
+        self.open(input.to_vec(), GaussianStep { transition: transition.or(own.transition), ..own })
+    }
+
+    /// Predicts a step, which is then open.
+    pub(super) fn open(&mut self, input: Vec<f64>, own: GaussianStep) -> Result<()> {
+        let given = Given { emission: vec![f64::NAN; self.params.emission_dim()], input, own };
         let mut engine = self.engine.clone();
         advance(&self.params, &mut engine, &given)?;
         let belief = belief(&engine);
-        self.pending = Some(Pending { input: given.input, transition: given.transition, belief });
+        self.pending = Some(Pending { input: given.input, own: given.own, belief });
         Ok(())
+    }
+
+    /// What the model of steps makes of an input; nothing without one.
+    pub(super) fn own(&self, t: usize, before: Option<&[f64]>, input: &[f64]) -> Result<GaussianStep> {
+        self.model.as_ref().map_or(Ok(GaussianStep::default()), |model| model.step(t, before, input))
     }
 
     /// Takes in y_t (NaN where missing) and returns log p(y_t | y_{1:t-1}). Without a step opened by a
@@ -146,9 +168,9 @@ impl GaussianOnlineFilter {
     /// contradicts a noise-free state; the filter then stays as it was.
     pub fn update(&mut self, emission: &[f64], input: &[f64]) -> Result<f64> {
         self.check_emission(emission)?;
-        let (input, transition) = match &self.pending {
+        let (input, own) = match &self.pending {
             Some(pending) if input.is_empty() || input == pending.input => {
-                (pending.input.clone(), pending.transition.clone())
+                (pending.input.clone(), pending.own.clone())
             }
             Some(pending) => {
                 return Err(Error::argument(
@@ -159,10 +181,10 @@ impl GaussianOnlineFilter {
             }
             None => {
                 self.check_input(input)?;
-                (input.to_vec(), None)
+                (input.to_vec(), self.own(self.num_steps(), self.last_input.as_deref(), input)?)
             }
         };
-        let log_prob = self.take(Given { emission: emission.to_vec(), input, transition })?;
+        let log_prob = self.take(Given { emission: emission.to_vec(), input, own })?;
         self.pending = None;
         Ok(log_prob)
     }
@@ -181,13 +203,20 @@ impl GaussianOnlineFilter {
         if self.kept.len() >= self.history.max(1) {
             self.kept.pop_front();
         }
+        self.last_input = Some(given.input.clone());
+        let diffuse = self.engine.diffuse_step().map(|(table, directions, emission)| KeptDiffuse {
+            table: table.clone(),
+            directions: directions.clone(),
+            emission: emission.to_vec(),
+        });
         self.kept.push_back(Arc::new(KeptStep {
             given,
             before: self.engine.state_before().clone(),
             gains: self.engine.gains().clone(),
             predicted: self.engine.predicted_mean().to_vec(),
-            filtered: self.engine.filtered_mean().to_vec(),
+            filtered: self.engine.mean_given_zero().to_vec(),
             innovation: self.engine.innovation().to_vec(),
+            diffuse,
         }));
         Ok(log_prob)
     }
@@ -213,9 +242,14 @@ impl GaussianOnlineFilter {
         self.engine.num_steps()
     }
 
-    /// The parameters.
+    /// The parameters; with a model of steps, what all steps share.
     pub fn params(&self) -> &LgssmParams {
         &self.params
+    }
+
+    /// Values of an input.
+    pub fn input_dim(&self) -> usize {
+        self.model.as_ref().map_or_else(|| self.params.input_dim(), |model| model.input_dim())
     }
 
     pub(super) fn check_emission(&self, emission: &[f64]) -> Result<()> {
@@ -230,7 +264,7 @@ impl GaussianOnlineFilter {
     }
 
     pub(super) fn check_input(&self, input: &[f64]) -> Result<()> {
-        let u = self.params.input_dim();
+        let u = self.input_dim();
         if input.len() != u {
             return Err(Error::argument("input", format!("{} values", input.len()), u));
         }
@@ -239,58 +273,6 @@ impl GaussianOnlineFilter {
             None => Ok(()),
         }
     }
-}
-
-impl GaussianTransition {
-    /// Checks sizes and values.
-    pub(super) fn check(&self, d: usize) -> Result<()> {
-        let parts = [
-            ("transition.weights", &self.weights, d * d),
-            ("transition.bias", &self.bias, d),
-            ("transition.cov", &self.cov, d * d),
-        ];
-        for (name, values, len) in parts {
-            if values.len() != len {
-                return Err(Error::argument(name, format!("{} values", values.len()), len));
-            }
-            if let Some(bad) = values.iter().find(|x| !x.is_finite()) {
-                return Err(Error::argument(name, bad, "finite values"));
-            }
-        }
-        let scale = (0..d).map(|i| self.cov[i * d + i].abs()).fold(0.0, f64::max);
-        let skew = |i: usize, j: usize| (self.cov[i * d + j] - self.cov[j * d + i]).abs() > 1e-8 * scale;
-        if (0..d).any(|i| (0..i).any(|j| skew(i, j))) || negative_pivot(&self.cov, d).is_some() {
-            let expected = "a symmetric positive semi-definite matrix";
-            return Err(Error::argument("transition.cov", format!("{:?}", self.cov), expected));
-        }
-        Ok(())
-    }
-}
-
-/// Takes a step with the engine.
-pub(super) fn advance(params: &LgssmParams, engine: &mut OnlineKalman, given: &Given) -> Result<f64> {
-    let t = engine.num_steps();
-    params.check_num_steps(t + 1)?;
-    let system = params.system();
-    let (b, d) = params.offsets_at(t, &given.input);
-    let series = Series {
-        emissions: &given.emission,
-        transition_offset: Some(Steps::fixed(&b)),
-        emission_offset: Some(Steps::fixed(&d)),
-    };
-    let answer = match &given.transition {
-        None => engine.step(&system, &series),
-        Some(own) => {
-            let transition_offset = Some(Steps::fixed(&own.bias));
-            let system = System {
-                transition: Steps::fixed(&own.weights),
-                transition_cov: Steps::fixed(&own.cov),
-                ..system
-            };
-            engine.step_with(&system, &Series { transition_offset, ..series })
-        }
-    };
-    answer.map_err(Error::in_series(0))
 }
 
 fn belief(engine: &OnlineKalman) -> GaussianBelief {

@@ -4,21 +4,23 @@ use statewise_kernels::gaussian::{Series, SmoothedWindow, Steps, WindowStep, smo
 
 use super::GaussianForecast;
 use super::predictive::add_emission_cov;
-use super::stream::{GaussianOnlineFilter, Given, advance};
+use super::stream::GaussianOnlineFilter;
+use super::stream_step::{Given, advance};
+use super::whiten::whiten_observed;
 use crate::error::{Error, Result};
 
 /// How far the last observation was from its prediction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Innovation {
-    /// v = y − H m − d − D u, \[M\]; NaN where missing.
+    /// v = y − H m − d − D u, \[M\]; NaN where missing, or moved by an open direction of a diffuse start.
     pub residual: Vec<f64>,
-    /// S = H P Hᵀ + R, \[M, M\], of all entries.
+    /// S = H P Hᵀ + R, \[M, M\], of all entries; infinite where an open direction moves them.
     pub cov: Vec<f64>,
-    /// L⁻¹ v over the entries observed, S = L Lᵀ, \[M\]; NaN where missing.
+    /// L⁻¹ v over the entries observed and not open, S = L Lᵀ, \[M\]; NaN elsewhere.
     pub standardised: Vec<f64>,
     /// vᵀ S⁻¹ v over the entries observed: χ² with `num_observed` degrees of freedom.
     pub nis: f64,
-    /// Entries observed.
+    /// Entries observed and not open.
     pub num_observed: usize,
 }
 
@@ -27,8 +29,8 @@ impl GaussianOnlineFilter {
     pub fn innovation(&self) -> Option<Innovation> {
         let step = self.kept.back()?;
         let t = self.engine.num_steps() - 1;
-        let (system, m) = (self.params.system(), self.params.emission_dim());
-        let (_, offset) = self.params.offsets_at(t, &step.given.input);
+        let (system, m) = (step.given.system(&self.params), self.params.emission_dim());
+        let (_, offset) = step.given.offsets(&self.params, t);
         let y = &step.given.emission;
         let series = Series { emission_offset: Some(Steps::fixed(&offset)), ..Series::new(y) };
         let mut residual = vec![0.0; m];
@@ -36,6 +38,10 @@ impl GaussianOnlineFilter {
         residual.iter_mut().zip(y).for_each(|(v, y)| *v = y - *v);
         let mut cov = vec![0.0; m * m];
         add_emission_cov(&system, t, step.gains.predicted_cov(t), &mut cov);
+        if let Some(diffuse) = &step.diffuse {
+            diffuse.table.add_emission_cov(t, &mut cov);
+            return Some(Innovation::of(y, &diffuse.emission, cov));
+        }
         let seen = |(w, y): (&f64, &f64)| if y.is_nan() { f64::NAN } else { *w };
         Some(Innovation {
             residual,
@@ -63,15 +69,16 @@ impl GaussianOnlineFilter {
         let steps: Vec<WindowStep<'_>> = kept
             .map(|(t, step)| WindowStep {
                 gains: &step.gains,
-                transition: match &step.given.transition {
+                transition: match &step.given.own.transition {
                     Some(own) => &own.weights,
                     None => system.transition.at(t),
                 },
                 filtered: &step.filtered,
                 innovation: &step.innovation,
+                diffuse: step.diffuse.as_ref().map(|diffuse| (&diffuse.table, &diffuse.directions)),
             })
             .collect();
-        Ok(smooth_window(&system, &steps))
+        Ok(smooth_window(&system, &steps, self.engine.known()))
     }
 
     /// States and emissions of the `horizon` steps after the last one taken; `future_inputs` are their
@@ -81,7 +88,7 @@ impl GaussianOnlineFilter {
     /// # Errors
     /// A horizon of 0, inputs of another size, or arrays that end.
     pub fn forecast(&self, horizon: usize, future_inputs: &[f64]) -> Result<GaussianForecast> {
-        let (d, m, u) = (self.params.state_dim(), self.params.emission_dim(), self.params.input_dim());
+        let (d, m, u) = (self.params.state_dim(), self.params.emission_dim(), self.input_dim());
         if horizon == 0 || future_inputs.len() != horizon * u {
             let found = format!("horizon {horizon} with {} input values", future_inputs.len());
             return Err(Error::argument(
@@ -92,9 +99,9 @@ impl GaussianOnlineFilter {
         }
         let first = self.engine.num_steps();
         self.params.check_num_steps(first + horizon)?;
-        let system = self.params.system();
         let mut engine = self.engine.clone();
-        let mut transition = self.pending.as_ref().and_then(|pending| pending.transition.clone());
+        let mut open = self.pending.as_ref().map(|pending| pending.own.clone());
+        let mut before = self.last_input.clone();
         let mut forecast = GaussianForecast {
             state_means: Vec::with_capacity(horizon * d),
             state_covs: Vec::with_capacity(horizon * d * d),
@@ -102,20 +109,43 @@ impl GaussianOnlineFilter {
             emission_covs: vec![0.0; horizon * m * m],
         };
         for h in 0..horizon {
-            let input = future_inputs[h * u..(h + 1) * u].to_vec();
-            let given = Given { emission: vec![f64::NAN; m], input, transition: transition.take() };
-            advance(&self.params, &mut engine, &given)?;
             let t = first + h;
-            let (_, offset) = self.params.offsets_at(t, &given.input);
+            let input = future_inputs[h * u..(h + 1) * u].to_vec();
+            let own = open.take().map_or_else(|| self.own(t, before.as_deref(), &input), Ok)?;
+            before = Some(input.clone());
+            let given = Given { emission: vec![f64::NAN; m], input, own };
+            advance(&self.params, &mut engine, &given)?;
+            let (system, (_, offset)) = (given.system(&self.params), given.offsets(&self.params, t));
             let series =
                 Series { emission_offset: Some(Steps::fixed(&offset)), ..Series::new(&given.emission) };
-            let mean = engine.predicted_mean();
-            series.emission_mean(&system, t, mean, &mut forecast.emission_means[h * m..(h + 1) * m]);
+            let (mean, emission) =
+                (engine.predicted_mean(), &mut forecast.emission_means[h * m..(h + 1) * m]);
+            series.emission_mean(&system, t, mean, emission);
             let cov = engine.gains().predicted_cov(t);
-            add_emission_cov(&system, t, cov, &mut forecast.emission_covs[h * m * m..(h + 1) * m * m]);
+            let emission_cov = &mut forecast.emission_covs[h * m * m..(h + 1) * m * m];
+            add_emission_cov(&system, t, cov, emission_cov);
             forecast.state_means.extend_from_slice(mean);
             forecast.state_covs.extend_from_slice(cov);
+            if let Some((table, _, mean)) = engine.diffuse_step() {
+                emission.copy_from_slice(mean);
+                table.add_emission_cov(t, emission_cov);
+                let start = h * d * d;
+                table.predicted_cov(engine.gains(), t, &mut forecast.state_covs[start..]);
+            }
         }
         Ok(forecast)
+    }
+}
+
+impl Innovation {
+    /// From y_t and its moments; entries of infinite variance are left out.
+    fn of(y: &[f64], mean: &[f64], cov: Vec<f64>) -> Self {
+        let m = y.len();
+        let innovation = |i: usize| if cov[i * (m + 1)].is_finite() { y[i] - mean[i] } else { f64::NAN };
+        let residual: Vec<f64> = (0..m).map(innovation).collect();
+        let standardised = whiten_observed(&residual, &cov);
+        let nis = standardised.iter().filter(|e| !e.is_nan()).map(|e| e * e).sum();
+        let num_observed = residual.iter().filter(|v| !v.is_nan()).count();
+        Innovation { residual, cov, standardised, nis, num_observed }
     }
 }

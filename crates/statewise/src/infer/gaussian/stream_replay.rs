@@ -2,7 +2,8 @@
 //!
 //! The result has the bits of a filter that had every observation in its place from the start.
 
-use super::stream::{GaussianOnlineFilter, GaussianTransition, Given};
+use super::stream::GaussianOnlineFilter;
+use super::stream_step::{GaussianStep, GaussianTransition, Given};
 use crate::error::{Error, Result};
 
 impl GaussianOnlineFilter {
@@ -61,15 +62,50 @@ impl GaussianOnlineFilter {
         if self.params.check_num_steps(usize::MAX).is_err() {
             return Err(Error::argument("params", "arrays with one entry per step", "fixed parameters"));
         }
-        let kept = self.position(step)?;
+        let kept = self.place_to_insert(step)?;
+        let own = self.own(step, None, input)?;
+        let own = GaussianStep { transition: Some(into), ..own };
+        let inserted = Given { emission: emission.to_vec(), input: input.to_vec(), own };
+        let mut steps = vec![inserted];
+        steps.extend(self.kept.range(kept..).map(|step| step.given.clone()));
+        steps[1].own.transition = Some(onward);
+        self.replay(kept, steps)
+    }
+
+    /// As [`GaussianOnlineFilter::insert_step`], of a model whose steps follow from their inputs (time
+    /// stamps, say): the dynamics into the step and onward from it are made of its input and its neighbours'.
+    ///
+    /// # Errors
+    /// As [`GaussianOnlineFilter::insert_step`]; also a filter without such a model, a model in which steps
+    /// differ by their number, or a place at the first of the steps kept.
+    pub fn insert_observation(&mut self, step: usize, emission: &[f64], input: &[f64]) -> Result<f64> {
+        self.check_emission(emission)?;
+        self.check_input(input)?;
+        if self.model.as_ref().is_none_or(|model| model.counts_steps()) {
+            let found = "none, where steps do not follow from their inputs alone";
+            return Err(Error::argument(
+                "transition",
+                found,
+                "the dynamics into the step and onward from it",
+            ));
+        }
+        let kept = self.place_to_insert(step)?;
+        let Some(before) = kept.checked_sub(1).map(|k| self.kept[k].given.input.clone()) else {
+            let expected = "one of the steps kept, but not the first of them, whose neighbour is gone";
+            return Err(Error::argument("step", step, expected));
+        };
+        let own = self.own(step, Some(&before), input)?;
+        let mut steps = vec![Given { emission: emission.to_vec(), input: input.to_vec(), own }];
+        steps.extend(self.kept.range(kept..).map(|step| step.given.clone()));
+        steps[1].own = self.own(step + 1, Some(input), &steps[1].input)?;
+        self.replay(kept, steps)
+    }
+
+    fn place_to_insert(&self, step: usize) -> Result<usize> {
         if step == 0 {
             return Err(Error::argument("step", 0, "at least 1: nothing comes before the initial state"));
         }
-        let inserted = Given { emission: emission.to_vec(), input: input.to_vec(), transition: Some(into) };
-        let mut steps = vec![inserted];
-        steps.extend(self.kept.range(kept..).map(|step| step.given.clone()));
-        steps[1].transition = Some(onward);
-        self.replay(kept, steps)
+        self.position(step)
     }
 
     /// Where a step lies among those kept.
@@ -100,7 +136,7 @@ impl GaussianOnlineFilter {
     /// Predicts the open step anew.
     pub(super) fn reopen(&mut self) -> Result<()> {
         match self.pending.take() {
-            Some(pending) => self.open(pending.input, pending.transition),
+            Some(pending) => self.open(pending.input, pending.own),
             None => Ok(()),
         }
     }

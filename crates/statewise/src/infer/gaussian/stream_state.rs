@@ -4,9 +4,10 @@
 //! steps again, with the same bits.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use statewise_kernels::gaussian::{MeanState, OnlineKalmanState, RiccatiReport, RiccatiState};
+use statewise_kernels::gaussian::{Directions, MeanState, OnlineKalmanState, RiccatiReport, RiccatiState};
 
-use super::stream::{GaussianOnlineFilter, GaussianTransition, Given};
+use super::stream::GaussianOnlineFilter;
+use super::stream_step::{GaussianStep, Given};
 use crate::error::{Error, Result};
 
 /// What [`GaussianOnlineFilter::state`] answers. Doubles are written so that they read back exactly;
@@ -19,6 +20,8 @@ pub struct GaussianFilterState {
     steps: Vec<SavedStep>,
     /// Whether the last of them is open: predicted, not yet taken.
     open: bool,
+    /// The input of the last step taken.
+    last_input: Option<Vec<f64>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,7 +30,7 @@ struct SavedStep {
     /// `None` where missing.
     emission: Vec<Option<f64>>,
     input: Vec<f64>,
-    transition: Option<GaussianTransition>,
+    own: GaussianStep,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,6 +55,11 @@ struct Checkpoint {
     rank_lost: usize,
     ill_conditioned: Option<usize>,
     joseph_updates: usize,
+    /// What is known of a diffuse start, and its estimate; empty for a proper one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "exact")]
+    directions: Vec<f64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "exact")]
+    estimate: Vec<f64>,
 }
 
 impl GaussianOnlineFilter {
@@ -63,11 +71,12 @@ impl GaussianOnlineFilter {
         };
         let mut steps: Vec<SavedStep> = self.kept.iter().map(|step| step.given.clone().into()).collect();
         if let Some(pending) = &self.pending {
-            let (input, transition) = (pending.input.clone(), pending.transition.clone());
+            let (input, own) = (pending.input.clone(), pending.own.clone());
             let emission = vec![None; self.params.emission_dim()];
-            steps.push(SavedStep { emission, input, transition });
+            steps.push(SavedStep { emission, input, own });
         }
-        GaussianFilterState { checkpoint, steps, open: self.pending.is_some() }
+        let (open, last_input) = (self.pending.is_some(), self.last_input.clone());
+        GaussianFilterState { checkpoint, steps, open, last_input }
     }
 
     /// Goes on from a saved state of a filter with the same parameters, with the same bits.
@@ -87,13 +96,15 @@ impl GaussianOnlineFilter {
             let given = Given::from(step.clone());
             next.check_emission(&given.emission)?;
             next.check_input(&given.input)?;
-            given.transition.as_ref().map_or(Ok(()), |f| f.check(self.params.state_dim()))?;
+            given.own.check(self.params.state_dim(), self.params.emission_dim())?;
             if i + open < state.steps.len() {
                 next.take(given)?;
             } else {
-                next.open(given.input, given.transition)?;
+                next.open(given.input, given.own)?;
             }
         }
+        state.last_input.as_ref().map_or(Ok(()), |input| self.check_input(input))?;
+        next.last_input.clone_from(&state.last_input);
         *self = next;
         Ok(())
     }
@@ -101,7 +112,8 @@ impl GaussianOnlineFilter {
 
 impl Checkpoint {
     fn of(state: &OnlineKalmanState) -> Self {
-        let OnlineKalmanState { num_steps, covariances, means } = state.clone();
+        let OnlineKalmanState { num_steps, covariances, means, diffuse } = state.clone();
+        let (directions, estimate) = diffuse.unwrap_or_default();
         Checkpoint {
             num_steps,
             mean: means.mean,
@@ -116,6 +128,8 @@ impl Checkpoint {
             rank_lost: covariances.report.rank_lost,
             ill_conditioned: covariances.report.ill_conditioned,
             joseph_updates: covariances.report.joseph_updates,
+            directions: if state.diffuse.is_some() { directions.to_values() } else { Vec::new() },
+            estimate,
         }
     }
 
@@ -128,6 +142,19 @@ impl Checkpoint {
             rank_lost: own.rank_lost,
             ill_conditioned: own.ill_conditioned,
             joseph_updates: own.joseph_updates,
+        };
+        let diffuse = match &own.directions[..] {
+            [] => None,
+            values => {
+                let found = Directions::from_values(values).ok_or_else(|| {
+                    Error::argument(
+                        "state.checkpoint.directions",
+                        format!("{values:?}"),
+                        "those of a filter",
+                    )
+                })?;
+                Some((found, own.estimate))
+            }
         };
         let is_predicted = own.num_steps == 0;
         Ok(OnlineKalmanState {
@@ -144,6 +171,7 @@ impl Checkpoint {
                 report,
             },
             means: MeanState { mean: own.mean, is_predicted, evidence, lost },
+            diffuse,
         })
     }
 }
@@ -151,14 +179,14 @@ impl Checkpoint {
 impl From<Given> for SavedStep {
     fn from(given: Given) -> Self {
         let emission = given.emission.into_iter().map(|y| (!y.is_nan()).then_some(y)).collect();
-        SavedStep { emission, input: given.input, transition: given.transition }
+        SavedStep { emission, input: given.input, own: given.own }
     }
 }
 
 impl From<SavedStep> for Given {
     fn from(step: SavedStep) -> Self {
         let emission = step.emission.into_iter().map(|y| y.unwrap_or(f64::NAN)).collect();
-        Given { emission, input: step.input, transition: step.transition }
+        Given { emission, input: step.input, own: step.own }
     }
 }
 

@@ -1,4 +1,6 @@
-//! Rows of probabilities with Dirichlet priors: density, gradient, mode and draws.
+//! Probabilities with Dirichlet priors: density, gradient, mode and draws.
+//!
+//! p ~ Dir(α):  log p(p) = ln Γ(Σ α_c) + Σ_c ((α_c − 1) ln p_c − ln Γ(α_c)),  mode p_c ∝ n_c + α_c − 1
 
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma};
@@ -39,29 +41,20 @@ impl Rows {
         self.support.as_ref().is_none_or(|s| s[index])
     }
 
-    fn entries(&self, row: usize) -> impl Iterator<Item = usize> + '_ {
+    fn entries(&self, row: usize) -> impl Iterator<Item = usize> + Clone + '_ {
         (row * self.width..(row + 1) * self.width).filter(|i| self.inside(*i))
     }
 
     /// Σ_rows log Dir(p | α).
     pub(crate) fn log_density(&self, probs: &[f64]) -> f64 {
-        (0..self.num_rows)
-            .map(|row| {
-                let total: f64 = self.entries(row).map(|i| self.concentration[i]).sum();
-                let term = |i: usize| {
-                    let a = self.concentration[i];
-                    let power = if a == 1.0 { 0.0 } else { (a - 1.0) * probs[i].ln() };
-                    power - ln_gamma(a)
-                };
-                ln_gamma(total) + self.entries(row).map(term).sum::<f64>()
-            })
-            .sum()
+        let row = |row| log_density(self.entries(row).map(|i| (self.concentration[i], probs[i])));
+        (0..self.num_rows).map(row).sum()
     }
 
     /// Adds d log Dir / d p = (α − 1) / p.
     pub(crate) fn add_log_density_gradient(&self, probs: &[f64], gradient: &mut [f64]) {
         for i in (0..probs.len()).filter(|i| self.inside(*i) && probs[*i] > 0.0) {
-            gradient[i] += (self.concentration[i] - 1.0) / probs[i];
+            gradient[i] += ratio(self.concentration[i] - 1.0, probs[i]);
         }
     }
 
@@ -69,13 +62,7 @@ impl Rows {
     pub(crate) fn sample(&self, rng: &mut ChaCha8Rng) -> Vec<f64> {
         let mut probs = vec![0.0; self.num_rows * self.width];
         for row in 0..self.num_rows {
-            for i in self.entries(row) {
-                // The smallest draw keeps tiny concentrations off an exact zero.
-                probs[i] =
-                    Gamma::new(self.concentration[i], 1.0).map_or(1.0, |g| g.sample(rng)).max(1e-300);
-            }
-            let sum: f64 = self.entries(row).map(|i| probs[i]).sum();
-            self.entries(row).for_each(|i| probs[i] /= sum);
+            draw(self.entries(row).map(|i| (i, self.concentration[i])), &mut probs, rng);
         }
         probs
     }
@@ -95,10 +82,7 @@ impl Rows {
             return;
         }
         let movable = |i: usize| self.inside(i) && property.free.as_ref().is_none_or(|f| f[i]);
-        let mass = |i: usize| {
-            let extra = if prior { self.concentration[i] - 1.0 } else { 0.0 };
-            (counts[i] + extra).max(0.0)
-        };
+        let mass = |i: usize| pseudo_count(counts[i], if prior { self.concentration[i] } else { 1.0 });
         for row in 0..self.num_rows {
             let group = property.tied.iter().find(|g| g.contains(&row));
             if group.is_some_and(|g| g[0] != row) {
@@ -127,6 +111,90 @@ fn scale_row(
             probs[i] = (1.0 - fixed) * masses[i - start] / total;
         }
     }
+}
+
+/// p ~ Dirichlet(α, …, α), for each row of an array.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DirichletPrior {
+    /// α.
+    pub(crate) concentration: f64,
+}
+
+impl DirichletPrior {
+    /// No prior at all.
+    pub(crate) const FLAT: Self = DirichletPrior { concentration: 1.0 };
+
+    /// log p(p) of rows of `width` probabilities, with respect to all but the last of each.
+    pub(crate) fn log_density(self, probs: &[f64], width: usize) -> f64 {
+        let row = |p: &[f64]| log_density(p.iter().map(|p| (self.concentration, *p)));
+        probs.chunks_exact(width).map(row).sum()
+    }
+
+    /// Adds d log p(p) / dp.
+    pub(crate) fn add_slope(self, probs: &[f64], gradient: &mut [f64]) {
+        gradient.iter_mut().zip(probs).for_each(|(g, p)| *g += ratio(self.concentration - 1.0, *p));
+    }
+
+    /// n + α − 1, or 0 where that is negative.
+    pub(crate) fn pseudo_count(self, count: f64) -> f64 {
+        pseudo_count(count, self.concentration)
+    }
+
+    /// Moves one row to the mode after weighted counts; without any it stays, which counts as a repair.
+    pub(crate) fn mode(self, counts: impl Iterator<Item = f64> + Clone, probs: &mut [f64]) -> usize {
+        let pseudo = counts.map(|n| self.pseudo_count(n));
+        let total: f64 = pseudo.clone().sum();
+        if total > 0.0 {
+            probs.iter_mut().zip(pseudo).for_each(|(p, n)| *p = n / total);
+            return 0;
+        }
+        1
+    }
+
+    /// Draws rows of `width` probabilities.
+    pub(crate) fn draw(self, probs: &mut [f64], width: usize, rng: &mut ChaCha8Rng) {
+        let entries = (0..width).map(|i| (i, self.concentration));
+        probs.chunks_exact_mut(width).for_each(|row| draw(entries.clone(), row, rng));
+    }
+}
+
+/// log Dir(p | α) of pairs (α_c, p_c).
+fn log_density(entries: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+    let total: f64 = entries.clone().map(|(a, _)| a).sum();
+    // Neighbours mostly share their concentration.
+    let mut known = (f64::NAN, f64::NAN);
+    let terms = entries.map(|(a, p)| {
+        if a != known.0 {
+            known = (a, ln_gamma(a));
+        }
+        xlogy(a - 1.0, p) - known.1
+    });
+    ln_gamma(total) + terms.sum::<f64>()
+}
+
+/// Draws the entries (c, α_c): Gamma variables over their sum.
+fn draw(entries: impl Iterator<Item = (usize, f64)> + Clone, probs: &mut [f64], rng: &mut ChaCha8Rng) {
+    let mut sum = 0.0;
+    for (c, concentration) in entries.clone() {
+        // The smallest draw keeps tiny concentrations off an exact zero.
+        probs[c] = Gamma::new(concentration, 1.0).map_or(1.0, |g| g.sample(rng)).max(1e-300);
+        sum += probs[c];
+    }
+    entries.for_each(|(c, _)| probs[c] /= sum);
+}
+
+fn pseudo_count(count: f64, concentration: f64) -> f64 {
+    (count + concentration - 1.0).max(0.0)
+}
+
+/// x ln y, with 0 ln 0 = 0.
+pub(crate) fn xlogy(x: f64, y: f64) -> f64 {
+    if x == 0.0 { 0.0 } else { x * y.ln() }
+}
+
+/// x / y, with 0 / 0 = 0: the slope of [`xlogy`] in y.
+pub(crate) fn ratio(x: f64, y: f64) -> f64 {
+    if x == 0.0 { 0.0 } else { x / y }
 }
 
 /// Adds d Σ n log p / d p = n / p; entries never visited have none.

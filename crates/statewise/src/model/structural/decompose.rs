@@ -2,7 +2,6 @@
 
 use super::StructuralTimeSeries;
 use super::block::{Block, Weights};
-use super::component::Values;
 use super::lower::longest;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -59,13 +58,13 @@ impl StructuralTimeSeries {
                 variance: vec![0.0; data.num_rows()],
             }));
         }
-        let values: Vec<Values> = self.components.iter().map(|c| c.read(params.arrays())).collect();
+        let values = self.values(params);
         self.visit_smoothed(params, data, options, |n, row, t, mean, cov| {
             let sequence = data.sequence(n);
             let mut out = all.iter_mut();
             for (component, values) in self.components.iter().zip(&values) {
                 let fixed = component.block.matrices(&values.theta, 1.0).emission;
-                component.with_weights(t, &sequence, &fixed, |h| {
+                component.with_weights(t, sequence.input(t), &fixed, |h| {
                     for (i, (loading, out)) in values.loadings.iter().zip(&mut out).enumerate() {
                         let states = component.copy_offset(i)..component.copy_offset(i) + component.dim;
                         out.mean[row] = loading * dot(h, &mean[states.clone()]);

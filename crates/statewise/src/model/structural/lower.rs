@@ -39,27 +39,18 @@ impl StructuralTimeSeries {
     pub fn lower_sequence(&self, params: &Params, sequence: Sequence<'_>) -> Result<LgssmParams> {
         params.check(&self.schema)?;
         let timeline = self.timeline(&sequence)?;
-        let values: Vec<Values> = self.components.iter().map(|c| c.read(params.arrays())).collect();
+        let values = self.values(params);
         let (d, m) = (self.state_dim, self.emission_dim());
-        let num = timeline.distinct.len();
-        let mut weights = vec![0.0; num * d * d];
-        let mut cov = vec![0.0; num * d * d];
+        let (mut weights, mut cov) = (Vec::new(), Vec::new());
+        for step in &timeline.distinct {
+            let (f, q) = self.dynamics(&values, *step);
+            weights.extend(f);
+            cov.extend(q);
+        }
         let mut initial = Start { mean: vec![0.0; d], cov: vec![0.0; d * d], diffuse: vec![0.0; d * d] };
-        let mut emission = Vec::with_capacity(self.components.len());
         for (component, values) in self.components.iter().zip(&values) {
-            for (i, step) in timeline.distinct.iter().enumerate() {
-                let matrices = component.block.matrices(&values.theta, *step);
-                let place = i * d * d..(i + 1) * d * d;
-                for copy in 0..component.copies {
-                    let at = component.offset + copy * component.dim;
-                    place_block(&mut weights[place.clone()], d, at, at, &matrices.transition.values, 1.0);
-                }
-                place_noise(&mut cov[place], d, component, &values.covs, &matrices.noise);
-                if i == 0 {
-                    place_start(&mut initial, d, component, values, &matrices);
-                    emission.push(matrices.emission);
-                }
-            }
+            let matrices = component.block.matrices(&values.theta, timeline.distinct[0]);
+            place_start(&mut initial, d, component, values, &matrices);
         }
         let spread = self.irregular_spread();
         let noise = params.arrays().last().filter(|_| spread.is_some());
@@ -77,7 +68,7 @@ impl StructuralTimeSeries {
                 Array::new(&[d, d], initial.cov),
                 spread_over_steps(weights, &timeline, d),
                 spread_over_steps(cov, &timeline, d),
-                self.emission_weights(&values, &emission, &sequence),
+                self.emission_weights(&values, timeline.distinct[0], &sequence),
                 emissions_cov,
             )
         };
@@ -85,23 +76,66 @@ impl StructuralTimeSeries {
         Ok(lowered)
     }
 
-    /// H, shape \[M, D\], or \[T, M, D\] with regressors.
-    fn emission_weights(&self, values: &[Values], fixed: &[Vec<f64>], sequence: &Sequence<'_>) -> Array {
-        let (d, m) = (self.state_dim, self.emission_dim());
-        let num = if self.has_regressors() { sequence.num_steps() } else { 1 };
-        let mut h = vec![0.0; num * m * d];
-        for (t, h) in h.chunks_exact_mut(m * d).enumerate() {
-            for ((component, values), fixed) in self.components.iter().zip(values).zip(fixed) {
-                component.with_weights(t, sequence, fixed, |weights| {
-                    for (i, series) in component.series.iter().enumerate() {
-                        let start = series * d + component.copy_offset(i);
-                        let row = &mut h[start..start + component.dim];
-                        row.iter_mut().zip(weights).for_each(|(h, w)| *h = values.loadings[i] * w);
-                    }
-                });
+    /// The parameters of each component.
+    pub(super) fn values(&self, params: &Params) -> Vec<Values> {
+        self.components.iter().map(|component| component.read(params.arrays())).collect()
+    }
+
+    /// F and Q of a step of this length, \[D, D\] each.
+    pub(super) fn dynamics(&self, values: &[Values], step: f64) -> (Vec<f64>, Vec<f64>) {
+        let d = self.state_dim;
+        let (mut weights, mut cov) = (vec![0.0; d * d], vec![0.0; d * d]);
+        for (component, values) in self.components.iter().zip(values) {
+            let matrices = component.block.matrices(&values.theta, step);
+            for copy in 0..component.copies {
+                let at = component.offset + copy * component.dim;
+                place_block(&mut weights, d, at, at, &matrices.transition.values, 1.0);
             }
+            place_noise(&mut cov, d, component, &values.covs, &matrices.noise);
         }
-        if self.has_regressors() { Array::new(&[num, m, d], h) } else { Array::new(&[m, d], h) }
+        (weights, cov)
+    }
+
+    /// H, shape \[M, D\], or \[T, M, D\] with regressors; `step` is the length of any step.
+    fn emission_weights(&self, values: &[Values], step: f64, sequence: &Sequence<'_>) -> Array {
+        let (d, m) = (self.state_dim, self.emission_dim());
+        let fixed = self.fixed_weights(values, step);
+        if !self.has_regressors() {
+            return Array::new(&[m, d], self.weights_at(values, &fixed, 0, &[]));
+        }
+        let steps = 0..sequence.num_steps();
+        let h = steps.flat_map(|t| self.weights_at(values, &fixed, t, sequence.input(t))).collect();
+        Array::new(&[sequence.num_steps(), m, d], h)
+    }
+
+    /// h of each component, where it does not change.
+    pub(super) fn fixed_weights(&self, values: &[Values], step: f64) -> Vec<Vec<f64>> {
+        let of = |(component, values): (&Component, &Values)| {
+            component.block.matrices(&values.theta, step).emission
+        };
+        self.components.iter().zip(values).map(of).collect()
+    }
+
+    /// H of step t, \[M, D\].
+    pub(super) fn weights_at(
+        &self,
+        values: &[Values],
+        fixed: &[Vec<f64>],
+        t: usize,
+        input: &[f64],
+    ) -> Vec<f64> {
+        let d = self.state_dim;
+        let mut h = vec![0.0; self.emission_dim() * d];
+        for ((component, values), fixed) in self.components.iter().zip(values).zip(fixed) {
+            component.with_weights(t, input, fixed, |weights| {
+                for (i, series) in component.series.iter().enumerate() {
+                    let start = series * d + component.copy_offset(i);
+                    let row = &mut h[start..start + component.dim];
+                    row.iter_mut().zip(weights).for_each(|(h, w)| *h = values.loadings[i] * w);
+                }
+            });
+        }
+        h
     }
 
     /// Sequences that follow the same matrices.
@@ -126,7 +160,7 @@ impl Component {
     pub(crate) fn with_weights<T>(
         &self,
         t: usize,
-        sequence: &Sequence<'_>,
+        input: &[f64],
         fixed: &[f64],
         show: impl FnOnce(&[f64]) -> T,
     ) -> T {
@@ -134,7 +168,7 @@ impl Component {
             return show(fixed);
         }
         let mut weights = vec![0.0; self.dim];
-        self.block.emission(t, sequence.input(t), &mut weights);
+        self.block.emission(t, input, &mut weights);
         show(&weights)
     }
 }

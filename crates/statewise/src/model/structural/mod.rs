@@ -16,6 +16,7 @@ mod m_step;
 mod pull_back;
 mod spec;
 mod start;
+mod stream;
 mod timeline;
 
 pub use decompose::{Coefficient, ComponentSeries};
@@ -159,10 +160,13 @@ impl StructuralTimeSeries {
 
     /// Whether matrices differ between sequences with different inputs.
     pub(crate) fn reads_inputs(&self) -> bool {
-        let reads_time = self.spec.time != Time::Regular;
-        self.components.iter().any(|component| {
-            component.block.weights() == Weights::Inputs || reads_time && component.block.reads_time()
-        })
+        let of_inputs = |component: &Component| component.block.weights() == Weights::Inputs;
+        self.reads_time() || self.components.iter().any(of_inputs)
+    }
+
+    /// Whether F and Q follow from the lengths of steps.
+    pub(crate) fn reads_time(&self) -> bool {
+        self.spec.time != Time::Regular && self.components.iter().any(|part| part.block.reads_time())
     }
 
     /// Whether H differs from step to step.

@@ -162,7 +162,7 @@ impl<'a> Adjoint<'a> {
         let fixed = component.block.matrices(&self.values.theta, 1.0).emission;
         let mut by_entry = vec![0.0; component.dim];
         for (t, rows) in weights.chunks_exact(num_series * self.state_dim).enumerate() {
-            component.with_weights(t, sequence, &fixed, |h| {
+            component.with_weights(t, sequence.input(t), &fixed, |h| {
                 for (i, series) in component.series.iter().enumerate() {
                     let start = series * self.state_dim + component.copy_offset(i);
                     let g = &rows[start..start + component.dim];

@@ -55,19 +55,26 @@ impl StructuralTimeSeries {
 
 /// Δ_t for t ≥ 1; empty where all are 1.
 fn steps(time: Time, sequence: &Sequence<'_>) -> Result<Vec<f64>> {
-    let rows = 1..sequence.num_steps();
-    let steps: Vec<f64> = match time {
-        Time::Regular => vec![],
-        Time::Step { input } => rows.map(|t| sequence.input(t)[input]).collect(),
-        Time::Stamp { input } => {
-            rows.map(|t| sequence.input(t)[input] - sequence.input(t - 1)[input]).collect()
-        }
-    };
-    match steps.iter().position(|step| !(step.is_finite() && *step >= 0.0)) {
-        Some(index) => {
-            let place = format!("inputs: the step into row {}", index + 1);
-            Err(Error::argument(place, steps[index], "a finite length of at least 0"))
-        }
-        None => Ok(steps),
+    if time == Time::Regular {
+        return Ok(vec![]);
     }
+    let rows = 1..sequence.num_steps();
+    rows.map(|t| step_length(time, t, sequence.input(t - 1), sequence.input(t))).collect()
+}
+
+/// Δ_t from the inputs before the step and of it.
+///
+/// # Errors
+/// A step that goes back, or is not finite.
+pub(super) fn step_length(time: Time, t: usize, before: &[f64], input: &[f64]) -> Result<f64> {
+    let step = match time {
+        Time::Regular => 1.0,
+        Time::Step { input: column } => input[column],
+        Time::Stamp { input: column } => input[column] - before[column],
+    };
+    if step.is_finite() && step >= 0.0 {
+        return Ok(step);
+    }
+    let place = format!("inputs: the step into row {t}");
+    Err(Error::argument(place, step, "a finite length of at least 0"))
 }

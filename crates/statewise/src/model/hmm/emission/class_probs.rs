@@ -69,14 +69,11 @@ impl ClassProbs {
     }
 
     pub(super) fn log_prior(self, params: &[Array]) -> f64 {
-        params[0].values().chunks_exact(self.num_classes).map(|p| self.prior.log_density(p)).sum()
+        self.prior.log_density(params[0].values(), self.num_classes)
     }
 
     pub(super) fn log_prior_gradient(self, params: &[Array], gradient: &mut [Array]) {
-        let rows = params[0].values().chunks_exact(self.num_classes);
-        for (p, g) in rows.zip(gradient[0].values_mut().chunks_exact_mut(self.num_classes)) {
-            self.prior.add_slope(p, g);
-        }
+        self.prior.add_slope(params[0].values(), gradient[0].values_mut());
     }
 
     /// p_kdc ∝ α − 1 + N_kdc, the mode of the Dirichlet posterior.
@@ -97,7 +94,7 @@ impl ClassProbs {
 
     pub(super) fn sample_prior(self, rng: &mut ChaCha8Rng) -> Vec<Array> {
         let mut probs = Array::zeros(&self.shape());
-        probs.values_mut().chunks_exact_mut(self.num_classes).for_each(|p| self.prior.draw(p, rng));
+        self.prior.draw(probs.values_mut(), self.num_classes, rng);
         vec![probs]
     }
 

@@ -10,15 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::conjugate::{Moving, NormalInverseGamma, maximise_scalars};
 use super::independents::{self, Independents, floors_and_totals};
-use super::mixture::{
-    PreparedMixture, add_log_weights_gradient, cluster_components, expected_log_weights, log_weights_prior,
-    maximise_weights, sample_weights,
-};
+use super::mixture::{PreparedMixture, cluster_components, maximise_weights};
 use super::moments::{Moments, moments_len};
+use super::priors::DirichletPrior;
 use super::{Emission, Prepared, ScalarOrArray};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
+use crate::model::hmm::dirichlet;
 use crate::params::{Array, Constraint, ParamProperties, ParamSpec};
 
 /// The family of diagonal Gaussian mixtures.
@@ -49,6 +48,11 @@ pub struct DiagonalGaussianMixture {
 }
 
 impl DiagonalGaussianMixture {
+    /// The prior of the weights of each state.
+    fn weights_prior(&self) -> DirichletPrior {
+        DirichletPrior { concentration: self.emission_weights_concentration }
+    }
+
     /// The prior of each dimension.
     fn priors(&self) -> Vec<NormalInverseGamma> {
         let means = self.emission_prior_mean.vector(self.emission_dim);
@@ -98,14 +102,14 @@ impl Component for DiagonalGaussianMixture {
 
     fn expected_log_prob(&self, params: &[Array], stats: &[f64]) -> f64 {
         let (moments, counts) = self.read(stats);
-        expected_log_weights(params[0].values(), counts)
+        dirichlet::expected_log_prob(counts, params[0].values())
             + independents::expected_log_prob(&moments, params[1].values(), params[2].values())
     }
 
     fn expected_log_prob_gradient(&self, params: &[Array], stats: &[f64], gradient: &mut [Array]) {
         let [g_weights, g_means, g_scales] = gradient else { return };
         let (moments, counts) = self.read(stats);
-        add_log_weights_gradient(params[0].values(), |i| counts[i], g_weights.values_mut());
+        dirichlet::add_count_gradient(counts, params[0].values(), g_weights.values_mut());
         let (g_means, g_scales) = (g_means.values_mut(), g_scales.values_mut());
         independents::add_gradient(&moments, params[1].values(), params[2].values(), g_means, g_scales);
     }
@@ -113,14 +117,13 @@ impl Component for DiagonalGaussianMixture {
     fn log_prior(&self, params: &[Array]) -> f64 {
         let priors = self.priors();
         let all = params[1].values().iter().zip(params[2].values()).zip(priors.iter().cycle());
-        log_weights_prior(&params[0], self.emission_weights_concentration)
+        self.weights_prior().log_density(params[0].values(), self.num_components)
             + all.map(|((mean, scale), prior)| prior.log_prob(*mean, *scale)).sum::<f64>()
     }
 
     fn log_prior_gradient(&self, params: &[Array], gradient: &mut [Array]) {
         let [g_weights, g_means, g_scales] = gradient else { return };
-        let extra = self.emission_weights_concentration - 1.0;
-        add_log_weights_gradient(params[0].values(), |_| extra, g_weights.values_mut());
+        self.weights_prior().add_slope(params[0].values(), g_weights.values_mut());
         for (i, prior) in (0..params[1].values().len()).zip(self.priors().iter().cycle()) {
             let (mean, scale) = prior.gradient(params[1].values()[i], params[2].values()[i]);
             g_means.values_mut()[i] += mean;
@@ -136,8 +139,8 @@ impl Component for DiagonalGaussianMixture {
         }
         let (moments, counts) = self.read(step.stats);
         if step.moves(0) {
-            let extra = if step.prior { self.emission_weights_concentration - 1.0 } else { 0.0 };
-            maximise_weights(counts, extra, weights);
+            let prior = if step.prior { self.weights_prior() } else { DirichletPrior::FLAT };
+            maximise_weights(counts, prior, weights);
         }
         let (floors, totals) = floors_and_totals(&moments, self.emission_dim);
         let priors = self.priors();
@@ -154,7 +157,8 @@ impl Component for DiagonalGaussianMixture {
 
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
         let (k, c, d) = (self.num_states, self.num_components, self.emission_dim);
-        let weights = sample_weights([k, c], self.emission_weights_concentration, rng);
+        let mut weights = Array::zeros(&[k, c]);
+        self.weights_prior().draw(weights.values_mut(), c, rng);
         let priors = self.priors();
         let (means, scales) = (0..k * c * d).map(|i| priors[i % d].sample(rng)).unzip();
         vec![weights, Array::new(&[k, c, d], means), Array::new(&[k, c, d], scales)]

@@ -8,16 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::conjugate::{Moving, NormalInverseWishart, maximise_gaussians};
 use super::gaussians::Gaussians;
-use super::mixture::{
-    PreparedMixture, add_log_weights_gradient, cluster_components, expected_log_weights, log_weights_prior,
-    maximise_weights, sample_weights,
-};
+use super::mixture::{PreparedMixture, cluster_components, maximise_weights};
 use super::moments::{Moments, moments_len};
+use super::priors::DirichletPrior;
 use super::variance_floor::variance_floors;
 use super::{Emission, Prepared, ScalarOrArray};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::model::hmm::component::{Component, MStep, Maximised, check_positive, check_size};
+use crate::model::hmm::dirichlet;
 use crate::params::{Array, Constraint, ParamProperties, ParamSpec};
 
 /// The family of Gaussian mixtures.
@@ -48,6 +47,11 @@ pub struct GaussianMixture {
 }
 
 impl GaussianMixture {
+    /// The prior of the weights of each state.
+    fn weights_prior(&self) -> DirichletPrior {
+        DirichletPrior { concentration: self.emission_weights_concentration }
+    }
+
     fn prior(&self) -> NormalInverseWishart {
         NormalInverseWishart {
             mean: self.emission_prior_mean.vector(self.emission_dim),
@@ -106,13 +110,14 @@ impl Component for GaussianMixture {
             let (mean, cov) = self.component(params, i);
             m.expected_log_prob(m.weight, mean, cov)
         };
-        expected_log_weights(params[0].values(), counts) + moments.iter().enumerate().map(term).sum::<f64>()
+        dirichlet::expected_log_prob(counts, params[0].values())
+            + moments.iter().enumerate().map(term).sum::<f64>()
     }
 
     fn expected_log_prob_gradient(&self, params: &[Array], stats: &[f64], gradient: &mut [Array]) {
         let [g_weights, g_means, g_covs] = gradient else { return };
         let (moments, counts) = self.read(stats);
-        add_log_weights_gradient(params[0].values(), |i| counts[i], g_weights.values_mut());
+        dirichlet::add_count_gradient(counts, params[0].values(), g_weights.values_mut());
         let d = self.emission_dim;
         let slopes =
             g_means.values_mut().chunks_exact_mut(d).zip(g_covs.values_mut().chunks_exact_mut(d * d));
@@ -128,14 +133,13 @@ impl Component for GaussianMixture {
             let (mean, cov) = self.component(params, i);
             prior.log_prob(mean, cov)
         };
-        log_weights_prior(&params[0], self.emission_weights_concentration)
+        self.weights_prior().log_density(params[0].values(), self.num_components)
             + (0..self.num_all()).map(term).sum::<f64>()
     }
 
     fn log_prior_gradient(&self, params: &[Array], gradient: &mut [Array]) {
         let [g_weights, g_means, g_covs] = gradient else { return };
-        let extra = self.emission_weights_concentration - 1.0;
-        add_log_weights_gradient(params[0].values(), |_| extra, g_weights.values_mut());
+        self.weights_prior().add_slope(params[0].values(), g_weights.values_mut());
         let (prior, d) = (self.prior(), self.emission_dim);
         let slopes =
             g_means.values_mut().chunks_exact_mut(d).zip(g_covs.values_mut().chunks_exact_mut(d * d));
@@ -153,8 +157,8 @@ impl Component for GaussianMixture {
         }
         let (moments, counts) = self.read(step.stats);
         if step.moves(0) {
-            let extra = if step.prior { self.emission_weights_concentration - 1.0 } else { 0.0 };
-            maximise_weights(counts, extra, weights);
+            let prior = if step.prior { self.weights_prior() } else { DirichletPrior::FLAT };
+            maximise_weights(counts, prior, weights);
         }
         let prior = step.prior.then(|| self.prior());
         let moving = Moving { means: step.moves(1), covs: step.moves(2) };
@@ -166,7 +170,8 @@ impl Component for GaussianMixture {
 
     fn sample_prior(&self, rng: &mut ChaCha8Rng) -> Vec<Array> {
         let (prior, k, c, d) = (self.prior(), self.num_states, self.num_components, self.emission_dim);
-        let weights = sample_weights([k, c], self.emission_weights_concentration, rng);
+        let mut weights = Array::zeros(&[k, c]);
+        self.weights_prior().draw(weights.values_mut(), c, rng);
         let (mut means, mut covs) = (Vec::new(), Vec::new());
         for _ in 0..k * c {
             let cov = prior.sample_cov(rng);

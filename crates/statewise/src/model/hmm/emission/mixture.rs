@@ -8,14 +8,14 @@ use std::ops::Range;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Gamma};
-use statewise_kernels::math::{ln_gamma, log_sum_exp};
+use statewise_kernels::math::log_sum_exp;
 use statewise_kernels::random::draw_index;
 
 use super::Prepared;
 use super::conjugate::{has_no_weight, sample_gaussian};
 use super::gaussians::Gaussians;
 use super::independents::Independents;
+use super::priors::DirichletPrior;
 use crate::data::{Dataset, Sequence};
 use crate::error::Result;
 use crate::params::Array;
@@ -166,38 +166,15 @@ impl<C: Components> Prepared for PreparedMixture<'_, C> {
     }
 }
 
-/// Σ_kc N_kc log w_kc.
-pub(super) fn expected_log_weights(weights: &[f64], counts: &[f64]) -> f64 {
-    weights.iter().zip(counts).map(|(w, n)| if *n > 0.0 { n * w.ln() } else { 0.0 }).sum()
-}
-
-/// log Dirichlet(w_k | a, .., a), over all states.
-pub(super) fn log_weights_prior(weights: &Array, a: f64) -> f64 {
-    let per_state = weights.stride();
-    let c = per_state as f64;
-    let constant = ln_gamma(c * a) - c * ln_gamma(a);
-    let log = |w: &f64| if a == 1.0 { 0.0 } else { (a - 1.0) * w.ln() };
-    weights.values().chunks_exact(per_state).map(|w| constant + w.iter().map(log).sum::<f64>()).sum()
-}
-
-/// Adds n_i / w_i, the gradient of Σ n_i log w_i.
-pub(super) fn add_log_weights_gradient(weights: &[f64], n: impl Fn(usize) -> f64, gradient: &mut [f64]) {
-    for (i, (g, w)) in gradient.iter_mut().zip(weights).enumerate() {
-        *g += if n(i) == 0.0 { 0.0 } else { n(i) / w };
-    }
-}
-
-/// Moves the weights of each state to the mode (N_kc + extra) / Σ_c (N_kc + extra), entries below
-/// zero cut; a state with nothing keeps its weights. `extra` is a − 1, or 0 without a prior.
-pub(super) fn maximise_weights(counts: &[f64], extra: f64, weights: &mut Array) {
+/// Moves the weights of each state to the mode of their posterior; a state with nothing keeps its weights.
+pub(super) fn maximise_weights(counts: &[f64], prior: DirichletPrior, weights: &mut Array) {
     let per_state = weights.stride();
     let all: f64 = counts.iter().sum();
-    for (weights, counts) in
-        weights.values_mut().chunks_exact_mut(per_state).zip(counts.chunks_exact(per_state))
-    {
-        let total: f64 = counts.iter().map(|n| (n + extra).max(0.0)).sum();
+    let states = weights.values_mut().chunks_exact_mut(per_state).zip(counts.chunks_exact(per_state));
+    for (weights, counts) in states {
+        let total: f64 = counts.iter().map(|n| prior.pseudo_count(*n)).sum();
         if !has_no_weight(total, all) {
-            weights.iter_mut().zip(counts).for_each(|(w, n)| *w = (n + extra).max(0.0) / total);
+            prior.mode(counts.iter().copied(), weights);
         }
     }
 }
@@ -233,17 +210,4 @@ pub(super) fn cluster_components(
     components.accumulate(data.rows(), &gamma, component_stats);
     gamma.chunks_exact(num).for_each(|row| counts.iter_mut().zip(row).for_each(|(n, g)| *n += g));
     Ok(stats)
-}
-
-/// Draws weights from Dirichlet(a, .., a) for each of K states, shape \[K, C\].
-pub(super) fn sample_weights(shape: [usize; 2], a: f64, rng: &mut ChaCha8Rng) -> Array {
-    let mut weights = Array::zeros(&shape);
-    for row in weights.values_mut().chunks_exact_mut(shape[1]) {
-        for w in row.iter_mut() {
-            *w = Gamma::new(a, 1.0).map_or(1.0, |g| g.sample(rng)).max(1e-300);
-        }
-        let sum: f64 = row.iter().sum();
-        row.iter_mut().for_each(|w| *w /= sum);
-    }
-    weights
 }

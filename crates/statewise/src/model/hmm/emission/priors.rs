@@ -6,18 +6,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Beta as BetaDraw, Distribution, Gamma as GammaDraw};
 use statewise_kernels::math::ln_gamma;
 
+pub(super) use crate::model::hmm::dirichlet::{DirichletPrior, ratio, xlogy};
+
 /// The smallest rate that a maximisation sets.
 const SMALLEST_RATE: f64 = 1e-10;
-
-/// x ln y, with 0 ln 0 = 0.
-pub(super) fn xlogy(x: f64, y: f64) -> f64 {
-    if x == 0.0 { 0.0 } else { x * y.ln() }
-}
-
-/// x / y, with 0 / 0 = 0: the slope of [`xlogy`] in y.
-pub(super) fn ratio(x: f64, y: f64) -> f64 {
-    if x == 0.0 { 0.0 } else { x / y }
-}
 
 /// λ ~ Gamma(shape a, rate b); rate 0 is the improper density λ^(a − 1).
 #[derive(Clone, Copy, Debug)]
@@ -101,47 +93,5 @@ impl BetaPrior {
     /// Draws p.
     pub(super) fn draw(self, rng: &mut ChaCha8Rng) -> f64 {
         BetaDraw::new(self.ones, self.zeros).map_or(0.5, |b| b.sample(rng))
-    }
-}
-
-/// p ~ Dirichlet(α, …, α).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct DirichletPrior {
-    /// α.
-    pub(super) concentration: f64,
-}
-
-impl DirichletPrior {
-    /// No prior at all.
-    pub(super) const FLAT: Self = DirichletPrior { concentration: 1.0 };
-
-    /// log p(p), with respect to all but the last probability.
-    pub(super) fn log_density(self, p: &[f64]) -> f64 {
-        let (a, n) = (self.concentration, p.len() as f64);
-        ln_gamma(n * a) - n * ln_gamma(a) + p.iter().map(|p| xlogy(a - 1.0, *p)).sum::<f64>()
-    }
-
-    /// Adds d log p(p) / dp_c.
-    pub(super) fn add_slope(self, p: &[f64], gradient: &mut [f64]) {
-        gradient.iter_mut().zip(p).for_each(|(g, p)| *g += ratio(self.concentration - 1.0, *p));
-    }
-
-    /// Moves p to the mode after weighted counts; without any it stays, which counts as a repair.
-    pub(super) fn mode(self, counts: impl Iterator<Item = f64> + Clone, p: &mut [f64]) -> usize {
-        let pseudo = counts.map(|n| (n + self.concentration - 1.0).max(0.0));
-        let total: f64 = pseudo.clone().sum();
-        if total > 0.0 {
-            p.iter_mut().zip(pseudo).for_each(|(p, n)| *p = n / total);
-            return 0;
-        }
-        1
-    }
-
-    /// Draws p: Gamma variables over their sum.
-    pub(super) fn draw(self, p: &mut [f64], rng: &mut ChaCha8Rng) {
-        let gamma = GammaPrior { shape: self.concentration, rate: 1.0 };
-        p.iter_mut().for_each(|p| *p = gamma.draw(rng));
-        let total: f64 = p.iter().sum();
-        p.iter_mut().for_each(|p| *p /= total);
     }
 }
