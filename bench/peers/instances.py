@@ -7,6 +7,7 @@ Operations
   viterbi  most likely states of every sequence
   em20     20 EM iterations without priors from the `*_init` values, by the library's fit function
   value_and_gradient  log-likelihood at the `*_init` values and its gradient in A, C and m0
+  epoch    one pass of stochastic gradient steps over the data
 
 Answers: `loglik`; `weight` = sum over t and k of k p(z_t = k | ...); `path_sum` and `path_log_joint` of the
 Viterbi paths; `loglik_after` = log-likelihood of the parameters after the 20th update. The references were
@@ -15,6 +16,9 @@ agreed on by numba_ref, hmmlearn and Dynamax; `filter` by Dynamax alone.
 Linear Gaussian models: `abs_means` = sum of |m| over all entries of all means, `traces` = sum of the traces of all
 covariances; `norm_A`, `norm_C`, `norm_m0` of the gradient. The references were agreed on by numba_ref, statsmodels
 without its steady state, pykalman and filterpy; the gradient by cuthbert, Dynamax and statsmodels.
+
+Deep Markov models: `loss` = negative annealed bound per step, averaged over the first epoch. Weights and noise are drawn
+by every library's own generator, so it agrees to a few percent only; torch gave the reference.
 """
 from __future__ import annotations
 
@@ -26,12 +30,16 @@ import numpy as np
 
 import data
 import lgssm_data
+import piano_data
 
 TOLERANCE = 1e-9
 """Largest relative difference from the reference answer that counts as agreement."""
 
 LOOSE = 1e-6
 """The same for the Gaussian peers: Dynamax adds 1e-9 to diagonals, statsmodels stops at its own steady state."""
+
+STOCHASTIC = 0.05
+"""The same where every library draws its own weights and noise."""
 
 COLD_START_TARGET_S = 0.4
 """Most seconds statewise may need to import and run its small example in a fresh process."""
@@ -51,10 +59,11 @@ class Instance:
     quick: bool = False
     adapters: str = "adapters"  # package
     peer_tolerance: float = TOLERANCE
+    own_tolerance: float = TOLERANCE
 
     def tolerance(self, library: str) -> float:
         """Returns how far the answer of a library may be from the reference."""
-        return TOLERANCE if library in ("statewise", "numba_ref") else self.peer_tolerance
+        return self.own_tolerance if library in ("statewise", "numba_ref") else self.peer_tolerance
 
 
 def _forward_backward(loglik: float, filtered: float, smoothed: float) -> dict[str, dict[str, float]]:
@@ -137,6 +146,8 @@ INSTANCES = [
     _gaussian("W4b", "grad_d4_e2_t1e4", partial(lgssm_data.oscillators, 10_000), "d3f4cbff4744",
               {"value_and_gradient": {"loglik": -28182.4973514, "norm_A": 11196.55365, "norm_C": 1227.28860455,
                                       "norm_m0": 0.696924092956}}, {"value_and_gradient": 15}, quick=True),
+    Instance("W9", "dmm_jsb_like", piano_data.piano_rolls, "bbf06b54ac6c", {"epoch": {"loss": 63.4}}, {"epoch": 2.5},
+             adapters="adapters.dmm", peer_tolerance=STOCHASTIC, own_tolerance=STOCHASTIC),
 ]
 
 COLD_START = ("import", "example")
@@ -149,7 +160,7 @@ LIBRARIES: dict[str, dict[str, tuple[str, ...]]] = {
     "statewise": {
         "W1": ("loglik", "filter", "smooth"), "W2": ("em20",), "W2b": ("viterbi",),
         "W2c": ("loglik", "smooth", "em20"), "W10": COLD_START,
-        "W3": KALMAN, "W3b": KALMAN, "W4": ("em20",), "W4b": ("value_and_gradient",),
+        "W3": KALMAN, "W3b": KALMAN, "W4": ("em20",), "W4b": ("value_and_gradient",), "W9": ("epoch",),
     },
     "statewise:all-fields": {"W1": ("smooth",)},
     "statewise:separate": {"W3b": ("filter", "smooth")},
@@ -169,7 +180,8 @@ LIBRARIES: dict[str, dict[str, tuple[str, ...]]] = {
     "statsmodels:no-steady-state": {"W3": KALMAN, "W3b": KALMAN},
     "simdkalman": {"W3": ("filter", "smooth"), "W3b": ("filter", "smooth")},
     "pykalman": {"W3": ("filter", "smooth")},
-    "pyro": {"W4b": ("value_and_gradient",)},
+    "pyro": {"W4b": ("value_and_gradient",), "W9": ("epoch",)},
+    "torch_raw": {"W9": ("epoch",)},
     "numba_ref": {
         "W1": ("loglik", "smooth"), "W2": ("em20",), "W2b": ("viterbi",), "W2c": ("loglik", "smooth", "em20"),
         "W3": KALMAN, "W3b": KALMAN, "W4": ("em20",),
