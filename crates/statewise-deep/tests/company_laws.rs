@@ -36,8 +36,11 @@ fn together(parts: &[(u64, usize)], dim: usize) -> Dataset<'static> {
 fn every_guide(mut check: impl FnMut(&DmmConfig)) {
     for evidence in [Evidence::Left, Evidence::Right, Evidence::Both] {
         for combiner in [Combiner::MeanField, Combiner::Average, Combiner::Product] {
-            for (rnn, guide_start) in [(Cell::Gru, GuideStart::Learned), (Cell::Lstm, GuideStart::Noise)] {
-                check(&DmmConfig { evidence, combiner, rnn, guide_start, ..small(3) });
+            for (rnn, guide_start, iaf_layers) in
+                [(Cell::Gru, GuideStart::Learned, 0), (Cell::Lstm, GuideStart::Noise, 2)]
+            {
+                let config = DmmConfig { iaf_layers, iaf_width: 4, ..small(3) };
+                check(&DmmConfig { evidence, combiner, rnn, guide_start, ..config });
             }
         }
     }

@@ -199,3 +199,21 @@ fn every_nonlinearity_has_its_gradient() {
         );
     }
 }
+
+#[test]
+fn every_flow_has_its_gradient() {
+    for combiner in [Combiner::MeanField, Combiner::Average, Combiner::Product] {
+        for (iaf_layers, iaf_width, latent_dim) in [(1, 4, 3), (2, 5, 3), (3, 2, 1)] {
+            for (objective, particles) in [
+                (Objective::Elbo, 1),
+                (Objective::SampledElbo, 3),
+                (Objective::Iwae, 4),
+                (Objective::Fivo { resample_below: 1.0 }, 4),
+            ] {
+                let initial = if particles == 4 { Initial::LearnedState } else { Initial::Learned };
+                let config = DmmConfig { combiner, iaf_layers, iaf_width, latent_dim, initial, ..small(3) };
+                check(&config, objective, particles, true);
+            }
+        }
+    }
+}

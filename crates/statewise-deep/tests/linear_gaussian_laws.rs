@@ -24,12 +24,20 @@ fn with_wide_proposal(latent_dim: usize, emission_dim: usize, input_dim: usize) 
 fn the_bound_lies_below_the_evidence() {
     for evidence_read in [Evidence::Left, Evidence::Right, Evidence::Both] {
         for combiner in [Combiner::MeanField, Combiner::Average, Combiner::Product] {
-            let config = DmmConfig { combiner, evidence: evidence_read, ..config(2, 3, 1) };
-            let model = DeepMarkovModel::<f64>::new(&config, Seed(7)).unwrap();
-            let data = draw(&model, &[6, 1, 9, 4], true);
-            let bound = model.bound(&data, 400, Seed(1)).unwrap();
-            for (negative, exact) in bound.per_sequence.iter().zip(evidence(&model, &data)) {
-                assert!(*negative > -exact, "{combiner:?}: bound {}, evidence {exact}", -negative);
+            for iaf_layers in [0, 2] {
+                let config = DmmConfig {
+                    combiner,
+                    evidence: evidence_read,
+                    iaf_layers,
+                    iaf_width: 4,
+                    ..config(2, 3, 1)
+                };
+                let model = DeepMarkovModel::<f64>::new(&config, Seed(7)).unwrap();
+                let data = draw(&model, &[6, 1, 9, 4], true);
+                let bound = model.bound(&data, 400, Seed(1)).unwrap();
+                for (negative, exact) in bound.per_sequence.iter().zip(evidence(&model, &data)) {
+                    assert!(*negative > -exact, "{combiner:?}: bound {}, evidence {exact}", -negative);
+                }
             }
         }
     }
@@ -104,21 +112,31 @@ fn with_the_exact_posterior_the_gradient_averages_to_that_of_the_evidence() {
     }
 }
 
+/// A wide Gaussian, bent: its weights are bounded too.
+fn with_wide_flow() -> DeepMarkovModel<f64> {
+    let config =
+        DmmConfig { combiner: Combiner::MeanField, iaf_layers: 3, iaf_width: 5, ..config(2, 3, 1) };
+    let mut model = DeepMarkovModel::new(&config, Seed(2)).unwrap();
+    set(&mut model, "guide.head_right.bias", |j, _| if j < 2 { 0.0 } else { 5.0 });
+    model
+}
+
 #[test]
 fn weights_average_to_the_evidence_whatever_is_missing() {
-    let model = with_wide_proposal(2, 3, 1);
-    let data = draw(&model, &[4, 1, 3], true);
-    let exact = evidence(&model, &data);
-    let shares = |estimate: &dyn Fn(Seed) -> Vec<f64>| {
-        let runs: Vec<Vec<f64>> = (0..600).map(|s| estimate(Seed(s))).collect();
-        for (n, exact) in exact.iter().enumerate() {
-            let ratios: Vec<f64> = runs.iter().map(|run| (-run[n] - exact).exp()).collect();
-            let (mean, error) = mean_and_error(&ratios);
-            assert!((mean - 1.0).abs() < 4.0 * error && error < 0.1, "sequence {n}: {mean} ± {error}");
-        }
-    };
-    shares(&|seed| model.importance_sampling(&data, 10, seed).unwrap().per_sequence);
-    shares(&|seed| model.particle_bound(&data, 10, seed).unwrap().per_sequence);
+    for model in [with_wide_proposal(2, 3, 1), with_wide_flow()] {
+        let data = draw(&model, &[4, 1, 3], true);
+        let exact = evidence(&model, &data);
+        let shares = |estimate: &dyn Fn(Seed) -> Vec<f64>| {
+            let runs: Vec<Vec<f64>> = (0..600).map(|s| estimate(Seed(s))).collect();
+            for (n, exact) in exact.iter().enumerate() {
+                let ratios: Vec<f64> = runs.iter().map(|run| (-run[n] - exact).exp()).collect();
+                let (mean, error) = mean_and_error(&ratios);
+                assert!((mean - 1.0).abs() < 4.0 * error && error < 0.1, "sequence {n}: {mean} ± {error}");
+            }
+        };
+        shares(&|seed| model.importance_sampling(&data, 20, seed).unwrap().per_sequence);
+        shares(&|seed| model.particle_bound(&data, 20, seed).unwrap().per_sequence);
+    }
 }
 
 #[test]

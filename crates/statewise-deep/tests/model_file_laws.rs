@@ -23,6 +23,8 @@ fn models() -> Vec<DeepMarkovModel<f32>> {
         combiner: Combiner::Product,
         transition: TransitionKind::Mlp,
         rnn_layers: 2,
+        iaf_layers: 2,
+        iaf_width: 3,
         embedding: 3,
         ..small(EmissionKind::Nade)
     };

@@ -47,6 +47,8 @@ fn a_stream_says_what_the_whole_sequence_says() {
                 transition_previous: input_dim != 1,
                 emission_previous: input_dim == 0,
                 observe_missing: input_dim == 2,
+                iaf_layers: 2 * input_dim,
+                iaf_width: 3,
                 ..small(3)
             };
             let model = DeepMarkovModel::<f64>::new(&config, Seed(1)).unwrap();

@@ -57,8 +57,8 @@ impl Evaluation {
 const PATHS: usize = 64;
 
 impl<R: Real> DeepMarkovModel<R> {
-    /// −ELBO of every sequence, each divergence in closed form given the drawn z_{t−1}, averaged over
-    /// `num_samples` drawn paths.
+    /// −ELBO of every sequence, each divergence in closed form given the drawn z_{t−1} (behind a flow, at the
+    /// drawn z_t), averaged over `num_samples` drawn paths.
     ///
     /// # Errors
     /// Data that the model does not know; no samples.

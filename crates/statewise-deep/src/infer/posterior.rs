@@ -14,7 +14,7 @@ use crate::objective::{Draws, Pass};
 pub struct Posterior {
     /// E\[z_t | x\], shape \[rows, S\].
     pub means: Vec<f64>,
-    /// Var\[z_t | x\], the spread over paths included, shape \[rows, S\].
+    /// Var\[z_t | x\], the spread over paths included, shape \[rows, S\]; behind a flow that spread alone.
     pub variances: Vec<f64>,
     /// Drawn paths, shape \[num_samples, rows, S\].
     pub samples: Vec<f64>,
@@ -53,8 +53,8 @@ impl<R: Real> DeepMarkovModel<R> {
             num_samples,
         };
         let moments = |pass: &Pass<R>, row: usize| {
-            let wide = |values: &[R]| values.iter().map(|x| x.to_f64()).collect::<Vec<f64>>();
-            [wide(pass.guide.mean.row(row)), wide(pass.guide.variance.row(row)), wide(pass.z.row(row))]
+            let (mean, variance) = pass.posterior(row);
+            [mean, variance, pass.z.row(row).iter().map(|x| x.to_f64()).collect()]
         };
         self.visit_paths(data, num_samples, seed, moments, |dataset_row, path, [mean, variance, z]| {
             let weight = 1.0 / num_samples as f64;

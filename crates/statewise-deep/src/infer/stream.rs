@@ -124,9 +124,8 @@ impl<R: Real> DmmStream<R> {
         let weight = 1.0 / self.num_samples as f64;
         let (mut mean, mut variance, mut bound) = (vec![0.0; size], vec![0.0; size], 0.0);
         for row in 0..self.num_samples {
-            let moments = self.pass.guide.mean.row(row).iter().zip(self.pass.guide.variance.row(row));
-            for (j, (m, v)) in moments.enumerate() {
-                let (m, v) = (m.to_f64(), v.to_f64());
+            let (means, variances) = self.pass.posterior(row);
+            for (j, (m, v)) in means.into_iter().zip(variances).enumerate() {
                 mean[j] += weight * m;
                 variance[j] += weight * (v + m * m);
             }

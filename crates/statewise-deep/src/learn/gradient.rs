@@ -93,7 +93,7 @@ impl<R: Real> Worker<R> {
         match call.objective {
             Objective::Elbo | Objective::SampledElbo => {
                 let sampled = call.objective == Objective::SampledElbo;
-                let divergence = if sampled { Divergence::Sampled } else { Divergence::Expected };
+                let divergence = if sampled { Divergence::Sampled } else { network.closed_form() };
                 self.pass.forward(network, theta, &batch, Draws::Random(call.seed), kept, divergence);
                 fill(&mut self.weights.nll, rows, R::from_f64(path));
                 fill(&mut self.weights.divergence, rows, R::from_f64(path * call.divergence_weight));

@@ -10,7 +10,8 @@ use statewise::{Error, Result};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
 pub enum Objective {
-    /// E_q\[log p(x | z)\] − β KL(q ‖ p), the divergence of each step in closed form.
+    /// E_q\[log p(x | z)\] − β KL(q ‖ p), the divergence of each step in closed form; behind a flow, which has
+    /// none, estimated as in `SampledElbo`.
     #[default]
     Elbo,
     /// The same with the divergence estimated at the drawn z (Pyro's estimator).

@@ -168,7 +168,7 @@ pub struct DmmConfig {
     pub embedding: usize,
     /// Whether the inference network is told which features are missing.
     pub observe_missing: bool,
-    /// Inverse autoregressive flows on every q(z_t).
+    /// Inverse autoregressive flows on every q(z_t), which then has no divergence in closed form.
     pub iaf_layers: usize,
     /// Hidden units of a flow.
     pub iaf_width: usize,

@@ -3,6 +3,7 @@
 mod batch;
 mod config;
 mod emission;
+mod flow;
 mod guide;
 mod likelihood;
 mod nade;
@@ -15,6 +16,7 @@ pub use config::{
     Combiner, CombinerWeights, DmmConfig, EmissionKind, Evidence, GuideStart, Initial, TransitionKind,
 };
 pub(crate) use emission::EmissionTape;
+pub(crate) use flow::FlowTape;
 pub(crate) use guide::GuideTape;
 pub(crate) use network::{FirstState, Network};
 pub(crate) use transition::TransitionTape;

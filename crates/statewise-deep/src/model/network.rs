@@ -6,6 +6,7 @@ use statewise::{Result, Seed};
 
 use super::config::{DmmConfig, Initial};
 use super::emission::Emission;
+use super::flow::Flow;
 use super::guide::Guide;
 use super::transition::Transition;
 use crate::array::Real;
@@ -19,6 +20,7 @@ pub(crate) struct Network {
     pub(crate) transition: Transition,
     pub(crate) emission: Emission,
     pub(crate) guide: Guide,
+    pub(crate) flow: Flow,
     pub(crate) first: FirstState,
     pub(crate) tensors: Vec<Tensor>,
 }
@@ -66,13 +68,14 @@ impl Network {
         };
         let emission = Emission::new(&mut builder, config);
         let guide = Guide::new(&mut builder, config);
+        let flow = Flow::new(&mut builder, config);
         let (tensors, values) = builder.finish();
-        Ok((Network { config: config.clone(), transition, emission, guide, first, tensors }, values))
+        Ok((Network { config: config.clone(), transition, emission, guide, flow, first, tensors }, values))
     }
 
-    /// How the divergence of a step is scored in evaluations: in closed form where there is one.
+    /// How the divergence of a step is scored: in closed form where there is one, at the draw behind a flow.
     pub(crate) fn closed_form(&self) -> Divergence {
-        Divergence::Expected
+        if self.flow.is_identity() { Divergence::Expected } else { Divergence::Sampled }
     }
 
     /// Mean and variance of p(z_1), unless the transition from z_0 gives them.

@@ -186,17 +186,14 @@ impl Transition {
             (Proposal::Trunk(layer), _) => layer.forward(theta, trunk, proposal.rows_mut(rows.clone())),
             (Proposal::Function(_), None) => unreachable!("a function has its tape"),
         }
-        match (&self.gate, &mut tape.gate_trunk) {
-            (Some(gate), Some(gate_tape)) => {
-                let proposal = tape.proposal.rows(rows.clone());
-                gate.trunk.forward(theta, rows.clone(), &tape.input, gate_tape);
-                let g = tape.gate.rows_mut(rows.clone());
-                gate.gate.forward(theta, gate_tape.output(&tape.input).rows(rows.clone()), g);
-                let linear = tape.linear.rows_mut(rows.clone());
-                gate.linear.forward(theta, tape.input.rows(rows.clone()), linear);
-                mix(g, proposal, linear, tape.mean.rows_mut(rows.clone()));
-            }
-            _ => {}
+        if let (Some(gate), Some(gate_tape)) = (&self.gate, &mut tape.gate_trunk) {
+            let proposal = tape.proposal.rows(rows.clone());
+            gate.trunk.forward(theta, rows.clone(), &tape.input, gate_tape);
+            let g = tape.gate.rows_mut(rows.clone());
+            gate.gate.forward(theta, gate_tape.output(&tape.input).rows(rows.clone()), g);
+            let linear = tape.linear.rows_mut(rows.clone());
+            gate.linear.forward(theta, tape.input.rows(rows.clone()), linear);
+            mix(g, proposal, linear, tape.mean.rows_mut(rows.clone()));
         }
         let raw = tape.raw.rows_mut(rows.clone());
         match &self.raw {

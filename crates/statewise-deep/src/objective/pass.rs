@@ -11,7 +11,7 @@ use super::noise::{Draws, fill_noise};
 use super::particles::{Particles, Resampling, own_parents};
 use crate::array::{Grid, Packed, Real, sum_rows};
 use crate::model::FirstState;
-use crate::model::{Batch, EmissionTape, GuideTape, Network, TransitionTape};
+use crate::model::{Batch, EmissionTape, FlowTape, GuideTape, Network, TransitionTape};
 
 /// How log q(z_t) − log p(z_t) is scored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ pub(crate) struct Pass<R> {
     pub(crate) guide: GuideTape<R>,
     pub(crate) transition: TransitionTape<R>,
     pub(crate) emission: EmissionTape<R>,
+    flow: FlowTape<R>,
     /// z_t.
     pub(crate) z: Grid<R>,
     /// log q − log p, one value a row.
@@ -56,6 +57,7 @@ impl<R: Real> Pass<R> {
             guide: network.guide.tape(reading),
             transition: network.transition.tape(),
             emission: network.emission.tape(),
+            flow: network.flow.tape(),
             z: latent(),
             divergence: Grid::new(1),
             noise: latent(),
@@ -85,6 +87,7 @@ impl<R: Real> Pass<R> {
         self.guide.resize(steps, particles);
         self.transition.resize(particles);
         self.emission.resize(particles);
+        self.flow.resize(particles);
         let Pass { z, divergence, noise, d_z, .. } = self;
         for grid in [z, noise, d_z] {
             grid.resize(particles);
@@ -159,6 +162,7 @@ impl<R: Real> Pass<R> {
         self.resize(batch);
         fill_noise(draws, &batch.particles, &batch.sequences, &mut self.noise);
         network.guide.read(theta, batch, kept, &mut self.guide);
+        network.flow.start(theta, &mut self.flow);
         let latent_dim = self.z.width();
         for row in 0..batch.particles.num_rows() {
             let context = batch.transition_context.row(row);
@@ -194,13 +198,16 @@ impl<R: Real> Pass<R> {
         }
         network.guide.step(theta, batch, t, &self.transition, &mut self.guide);
         let latent_dim = self.z.width();
-        for row in rows {
+        for row in rows.clone() {
             let (mean, variance) = (self.guide.mean.row(row), self.guide.variance.row(row));
             let z = self.z.row_mut(row);
             for (j, noise) in self.noise.row(row).iter().enumerate() {
                 z[j] = mean[j] + variance[j].sqrt() * *noise;
             }
-            self.emission.input.row_mut(row)[..latent_dim].copy_from_slice(z);
+        }
+        network.flow.forward(theta, rows.clone(), &mut self.z, &mut self.flow);
+        for row in rows {
+            self.emission.input.row_mut(row)[..latent_dim].copy_from_slice(self.z.row(row));
         }
     }
 
@@ -247,11 +254,24 @@ impl<R: Real> Pass<R> {
             let value = match divergence {
                 Divergence::Expected => divergence::expected(self.pair(row)),
                 Divergence::Sampled => {
-                    divergence::sampled(self.pair(row), self.noise.row(row), self.z.row(row))
+                    let log_ratio =
+                        divergence::sampled(self.pair(row), self.noise.row(row), self.z.row(row));
+                    self.flow.log_det.row(row).iter().fold(log_ratio, |ratio, log_det| ratio - *log_det)
                 }
             };
             self.divergence.row_mut(row)[0] = value;
         }
+    }
+
+    /// Mean and variance of q(z_t) given z_{t−1}; behind a flow, which has no closed form, the draw and 0.
+    pub(crate) fn posterior(&self, row: usize) -> (Vec<f64>, Vec<f64>) {
+        let wide = |values: &[R]| values.iter().map(|x| x.to_f64()).collect::<Vec<f64>>();
+        if self.flow.log_det.width() > 0 {
+            let z = wide(self.z.row(row));
+            let variance = vec![0.0; z.len()];
+            return (z, variance);
+        }
+        (wide(self.guide.mean.row(row)), wide(self.guide.variance.row(row)))
     }
 
     /// Adds the gradient of Σ weights · (nll, divergence) over the rows of the last forward pass.
@@ -272,6 +292,7 @@ impl<R: Real> Pass<R> {
         }
         self.score_back(all, &weights.divergence);
         network.guide.start_back(theta, &mut self.guide);
+        network.flow.start_back(theta, &mut self.flow);
         let by_step = network.guide.reads_transition();
         if !by_step {
             let first = self.first_transition(network, particles);
@@ -281,6 +302,8 @@ impl<R: Real> Pass<R> {
             }
         }
         for t in (0..particles.num_steps()).rev() {
+            let rows = particles.rows(t);
+            network.flow.backward(rows, &weights.divergence, &mut self.d_z, &mut self.flow);
             self.draw_back(particles, t);
             network.guide.step_back(batch, t, &mut self.transition, &mut self.guide);
             let is_network = t > 0 || matches!(network.first, FirstState::State(_));
@@ -297,6 +320,7 @@ impl<R: Real> Pass<R> {
         let first = self.first_transition(network, particles);
         network.transition.gradient(first..particles.num_rows(), &self.transition, gradient);
         self.first_gradient(network, theta, particles, gradient);
+        network.flow.gradient(&self.flow, gradient);
         network.guide.backward(theta, batch, &mut self.guide, gradient);
     }
 
