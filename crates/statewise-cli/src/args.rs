@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::dmm::args::DmmCommand;
+
 const EXAMPLES: &str = "\
 Examples:
   statewise fit gaussian-hmm nile.csv --states 2 --label year --output nile.json --plot nile.svg
   statewise fit poisson-hmm earthquakes.csv --states 3 --columns count --restarts 10 --no-prior
   statewise decode nile.json nile.csv
   statewise forecast nile.json nile.csv --steps 10
+  statewise dmm fit jsb_chorales.npz --output jsb.safetensors --plot curves.svg
 
 Data are CSV (a header line, a dot in numbers, nothing or NA where missing) or Parquet. Rows are in
 the order of time. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.";
@@ -43,6 +46,9 @@ pub(crate) enum Command {
     Sample(SampleArgs),
     /// Print what a model file holds
     Inspect(InspectArgs),
+    /// Deep Markov models: fit, bound, infer, reconstruct, sample, forecast
+    #[command(subcommand)]
+    Dmm(DmmCommand),
 }
 
 const FIT_EXAMPLES: &str = "\

@@ -1,7 +1,6 @@
 //! `statewise fit`: read, start, fit, report, save.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use statewise::data::{Column, Selection, Table, Values};
 use statewise::learn::{
@@ -12,6 +11,7 @@ use statewise::params::{Params, Properties};
 
 use crate::args::FitArgs;
 use crate::failure::Failure;
+use crate::interrupt;
 use crate::kind::Model;
 use crate::model;
 use crate::output::{results, write_table, write_text};
@@ -21,8 +21,6 @@ use crate::report::{self, Names};
 use crate::saved::model_file;
 use crate::source::Source;
 use crate::start::Starts;
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// A model with the parameters it was fitted to have.
 pub(crate) struct Fitted {
@@ -97,17 +95,12 @@ fn save_paths(
 }
 
 fn fit(args: &FitArgs, source: &Source) -> Result<Fitted, Failure> {
-    // A second Ctrl-C ends the program at once.
-    let _ = ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    });
+    interrupt::listen();
     let Starts { model, name, properties, params: starts, learner } = Starts::new(args, source)?;
     let progress = ProgressLine::new(args.quiet, starts.len());
     let observe = |start: usize, seen: Progress<'_>| {
         progress.show(start, seen);
-        !INTERRUPTED.load(Ordering::Relaxed)
+        !interrupt::seen()
     };
     let restarts =
         fit_restarts(&*learner, model.learnable(), &starts, &properties, &source.data.dataset, &observe)?;
@@ -116,7 +109,7 @@ fn fit(args: &FitArgs, source: &Source) -> Result<Fitted, Failure> {
     if let Model::Hmm(hmm) = &model {
         report.params = ascending(hmm, report.params)?;
     }
-    report.interrupted |= INTERRUPTED.load(Ordering::Relaxed);
+    report.interrupted |= interrupt::seen();
     Ok(Fitted { model, name, properties, report })
 }
 

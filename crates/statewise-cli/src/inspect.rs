@@ -3,12 +3,16 @@
 use std::io::Write;
 
 use crate::args::InspectArgs;
+use crate::dmm;
 use crate::failure::Failure;
 use crate::kind::Model;
 use crate::report::{self, Names};
 use crate::saved::load;
 
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failure> {
+    if dmm::is_model_file(&args.model) {
+        return dmm::inspect(&args.model);
+    }
     let (file, model, selection) = load(&args.model)?;
     let mut out = format!("{} {}\n\n", file.name, model.size());
     let spec = serde_json::to_value(&file.spec).map_err(|e| Failure::new(e.to_string()))?;

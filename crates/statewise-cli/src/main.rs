@@ -4,11 +4,13 @@
 
 mod args;
 mod components;
+mod dmm;
 mod failure;
 mod fit;
 mod gaussian;
 mod infer;
 mod inspect;
+mod interrupt;
 mod kind;
 mod model;
 mod output;
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Command::Score(args) => infer::score(args),
         Command::Forecast(args) => infer::forecast(args),
         Command::Sample(args) => infer::sample(args),
+        Command::Dmm(command) => dmm::run(command),
         Command::Inspect(args) => inspect::run(args),
     };
     match result {

@@ -41,16 +41,16 @@ pub(crate) fn model_file(args: &FitArgs, source: &Source, fitted: &Fitted) -> Re
     Ok(file)
 }
 
-/// The columns and labels that a model file remembers.
-fn remembered(file: &ModelFile) -> Selection {
-    fn list<T: serde::de::DeserializeOwned + Default>(file: &ModelFile, key: &str) -> T {
-        file.provenance.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+/// The columns and labels that the notes of a model file remember.
+pub(crate) fn remembered(notes: &BTreeMap<String, String>) -> Selection {
+    fn list<T: serde::de::DeserializeOwned + Default>(notes: &BTreeMap<String, String>, key: &str) -> T {
+        notes.get(key).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
     }
     Selection {
-        columns: list(file, "columns"),
-        id: file.provenance.get("id").cloned(),
-        inputs: list(file, "inputs"),
-        labels: list(file, "labels"),
+        columns: list(notes, "columns"),
+        id: notes.get("id").cloned(),
+        inputs: list(notes, "inputs"),
+        labels: list(notes, "labels"),
     }
 }
 
@@ -58,6 +58,6 @@ fn remembered(file: &ModelFile) -> Selection {
 pub(crate) fn load(path: &Path) -> Result<(ModelFile, Model, Selection), Failure> {
     let file = ModelFile::load(path)?;
     let model = Model::of(&file)?;
-    let selection = remembered(&file);
+    let selection = remembered(&file.provenance);
     Ok((file, model, selection))
 }

@@ -47,6 +47,11 @@ impl Source {
     /// Reads the file. `fallback` is what a fitted model remembers of its columns.
     pub(crate) fn read(path: &Path, args: &ColumnArgs, fallback: &Selection) -> Result<Self, Failure> {
         let table = read_table(path)?;
+        Self::of_table(table, args, fallback)
+    }
+
+    /// Takes the columns that are asked for.
+    pub(crate) fn of_table(table: Table, args: &ColumnArgs, fallback: &Selection) -> Result<Self, Failure> {
         let mut selection = Selection {
             columns: first_of(&args.columns, &fallback.columns),
             id: args.id.clone().or_else(|| fallback.id.clone()),
@@ -128,23 +133,30 @@ fn check_names(table: &Table, selection: &Selection, label: Option<&str>) -> Res
     for name in named.map(String::as_str).chain(label) {
         if let Err(error) = table.column(name) {
             let known = table.columns().iter().map(|column| column.name.as_str());
-            let near = known.min_by_key(|other| distance(name, other));
-            let hint =
-                near.filter(|other| distance(name, other) <= 2).map(|n| format!("did you mean '{n}'?"));
+            let hint = nearest(name, known).map(|near| format!("did you mean '{near}'?"));
             return Err(Failure::Message { text: error.to_string(), hint });
         }
     }
     Ok(())
 }
 
-/// The one column that is neither id nor input nor label.
-fn only_column(table: &Table, selection: &Selection, label: Option<&str>) -> Result<String, Failure> {
+/// The columns that are neither id nor input nor label.
+pub(crate) fn columns_left<'a>(
+    table: &'a Table,
+    selection: &Selection,
+    label: Option<&str>,
+) -> Vec<&'a String> {
     let taken = |name: &String| {
         Some(name) == selection.id.as_ref()
             || Some(name.as_str()) == label
             || selection.inputs.contains(name)
     };
-    let left: Vec<&String> = table.columns().iter().map(|c| &c.name).filter(|name| !taken(name)).collect();
+    table.columns().iter().map(|c| &c.name).filter(|name| !taken(name)).collect()
+}
+
+/// The one column that is left.
+fn only_column(table: &Table, selection: &Selection, label: Option<&str>) -> Result<String, Failure> {
+    let left = columns_left(table, selection, label);
     match left[..] {
         [only] => Ok(only.clone()),
         [] => Err(Failure::new("no column is left to be modelled")),
@@ -156,6 +168,11 @@ fn only_column(table: &Table, selection: &Selection, label: Option<&str>) -> Res
             ))
         }
     }
+}
+
+/// The name that is at most two edits from the one given, if any is.
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known.min_by_key(|other| distance(name, other)).filter(|other| distance(name, other) <= 2)
 }
 
 /// Edits between two names (Levenshtein).

@@ -1,7 +1,8 @@
 //! The drawing of `--plot`: one panel a column, coloured by decoded state, and the smoothed state
-//! probabilities below.
+//! probabilities below; of a deep Markov model the curves of its training.
 
 mod axis;
+mod curves;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -10,6 +11,7 @@ use statewise::model::hmm::Hmm;
 use statewise::params::Params;
 
 use axis::{Axis, tick};
+pub(crate) use curves::curves;
 
 use crate::failure::Failure;
 use crate::report::run_lengths;
