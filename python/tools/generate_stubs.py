@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Final, final
 
-from numpy import float64, uint32
+from numpy import float32, float64, uint32
 from numpy.typing import NDArray
 """
 

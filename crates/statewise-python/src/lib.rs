@@ -6,6 +6,7 @@
 
 mod convert;
 mod diagnose;
+mod dmm;
 mod file;
 mod hmm;
 mod learn;
@@ -37,6 +38,22 @@ mod _native {
     };
     #[pymodule_export]
     use super::diagnose::uncertainty::uncertainty;
+    #[pymodule_export]
+    use super::dmm::data::{piano_rolls, read_arrays, synthetic, synthetic_lgssm, synthetic_model};
+    #[pymodule_export]
+    use super::dmm::evaluate::{dmm_bound, dmm_importance_sampling, dmm_particle_bound};
+    #[pymodule_export]
+    use super::dmm::fit::dmm_fit;
+    #[pymodule_export]
+    use super::dmm::generate::{dmm_forecast, dmm_sample};
+    #[pymodule_export]
+    use super::dmm::infer::{dmm_infer, dmm_reconstruct};
+    #[pymodule_export]
+    use super::dmm::midi::{read_midi, read_midi_folder, write_midi};
+    #[pymodule_export]
+    use super::dmm::model::{dmm_config, dmm_fit_options};
+    #[pymodule_export]
+    use super::dmm::{Dmm, DmmStream};
     #[pymodule_export]
     use super::file::{load, save};
     #[pymodule_export]
