@@ -2,7 +2,7 @@
 
 from .backtest import Backtest, Refit, lgssm_backtest
 from .base import GaussianSSM
-from .covariances import Covariance, CovarianceBlock
+from .covariances import CovarianceBlock
 from .gibbs import GibbsChain
 from .inference import (
     lgssm_filter,
@@ -51,7 +51,6 @@ from .system import FilterOptions
 __all__ = [
     "AuxiliaryResiduals",
     "Backtest",
-    "Covariance",
     "CovarianceBlock",
     "FilterOptions",
     "GaussianForecast",
