@@ -154,4 +154,4 @@ def refitted_backtest(
 def _backtest(found: tuple[list[tuple[int, int]], dict[str, NDArray[np.float64]]]) -> Backtest:
     origins, arrays = found
     pairs = np.array(origins, dtype=np.int64).reshape(-1, 2)
-    return Backtest(origins=pairs, **arrays)
+    return Backtest._make([pairs, *(arrays[name] for name in Backtest._fields[1:-1]), ()])

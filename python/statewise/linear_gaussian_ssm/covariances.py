@@ -49,7 +49,9 @@ def form_spec(name: str, form: Covariance) -> Any:
     if isinstance(form, str):
         if form in ("full", "diagonal", "scalar"):
             return form
-    elif isinstance(form, Sequence) and all(isinstance(block, CovarianceBlock) for block in form):
-        return {"blocks": [block._spec(f"{name}[{k}]") for k, block in enumerate(form)]}
+    elif isinstance(form, Sequence):
+        blocks = [block for block in form if isinstance(block, CovarianceBlock)]
+        if len(blocks) == len(form):
+            return {"blocks": [block._spec(f"{name}[{k}]") for k, block in enumerate(blocks)]}
     expected = "'full', 'diagonal', 'scalar' or a list of CovarianceBlock"
     raise StatewiseError(f"{name}: found {form!r}, expected {expected}")
