@@ -8,7 +8,7 @@ use statewise::model::linear_gaussian::{
     BlockForm, CovarianceBlock, CovarianceForm, InverseWishart, LinearGaussianSpec, LinearGaussianSsm,
     Start,
 };
-use statewise::params::{Array, ParamProperties, Params, Properties};
+use statewise::params::{Array, FreeSpace, ParamProperties, Params, Properties};
 
 fn block(entries: &[usize], form: BlockForm) -> CovarianceBlock {
     CovarianceBlock::new(entries, form)
@@ -278,4 +278,35 @@ fn what_blocks_cannot_be_is_an_error_with_a_name() {
     let mut properties = Properties::trainable(model.schema());
     properties.0[cov].free = Some((0..16).map(|at| at >= 8).collect());
     assert!(properties.check(model.schema()).unwrap_err().to_string().contains("emissions.cov.free"));
+}
+
+/// Differences have half the digits.
+#[test]
+fn coordinates_of_equal_blocks_are_a_bijection_with_the_jacobian_they_state() {
+    let blocks = vec![
+        block(&[0, 2, 3], BlockForm::Equal).shared("a"),
+        block(&[1, 4, 5], BlockForm::Equal).shared("a"),
+    ];
+    let r = CovarianceForm::Blocks(blocks);
+    let spec = LinearGaussianSpec { emissions_cov: r, ..LinearGaussianSpec::new(1, 6) };
+    let model = LinearGaussianSsm::new(spec).unwrap();
+    let cov = place(&model, "emissions.cov");
+    let mut properties = Properties::trainable(model.schema());
+    (0..properties.0.len()).filter(|i| *i != cov).for_each(|i| properties.0[i].trainable = false);
+    let space = FreeSpace::new(model.schema(), &properties, &start(&model, &[]));
+    let x = [0.3, 1.2];
+    let params = space.from_free(&x);
+    params.check(model.schema()).unwrap();
+    space.to_free(&params).iter().zip(x).for_each(|(got, want)| close("x", *got, want, 1e-14));
+    let pair = |x: [f64; 2]| {
+        let params = space.from_free(&x);
+        [0, 2].map(|at| params.arrays()[cov].values()[at])
+    };
+    let h = 1e-5;
+    let slope = |up: [f64; 2], down: [f64; 2]| [0, 1].map(|k| (pair(up)[k] - pair(down)[k]) / (2.0 * h));
+    let a = slope([x[0] + h, x[1]], [x[0] - h, x[1]]);
+    let b = slope([x[0], x[1] + h], [x[0], x[1] - h]);
+    let determinant = (a[0] * b[1] - a[1] * b[0]).abs();
+    close("log det", space.log_det_jacobian(&params), determinant.ln(), 1e-8);
+    assert_eq!(space.log_det_jacobian_gradient(&params), [1.0, 1.0]);
 }
