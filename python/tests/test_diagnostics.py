@@ -122,10 +122,16 @@ def test_a_backtest_with_refits_forecasts_with_fits_of_what_was_known(fitted):
         np.testing.assert_allclose(test.means[o], want.emission_means, rtol=1e-9)
         np.testing.assert_allclose(test.variances[o, :, 0], want.emission_covs[:, 0, 0], rtol=1e-9)
         np.testing.assert_allclose(test.errors[o], y[origin : origin + 2, None] - test.means[o], rtol=1e-9)
+        length, params = test.refits[o // 2]
+        assert length == len(known)
+        np.testing.assert_allclose(params.level.variance, then.params.level.variance, rtol=1e-9)
+    assert len(test.refits) == 3
     still = model.properties()
     still.level.variance.trainable = still.irregular.variance.trainable = False
     unmoved = model.backtest(fit.params, y, first_origin=120, refit=sw.Refit(props=still))
-    np.testing.assert_array_equal(unmoved.means, model.backtest(fit.params, y, first_origin=120).means)
+    plain = model.backtest(fit.params, y, first_origin=120)
+    np.testing.assert_array_equal(unmoved.means, plain.means)
+    assert not plain.refits
 
 
 def test_refits_by_em_start_where_the_first_one_ended():

@@ -175,5 +175,6 @@ fn constraint_name(constraint: Constraint) -> &'static str {
         Constraint::Invertible => "invertible",
         Constraint::Simplex => "simplex",
         Constraint::PositiveDefinite => "positive_definite",
+        Constraint::CompoundSymmetric => "compound_symmetric",
     }
 }

@@ -15,6 +15,29 @@ use statewise_testkit::{
 const OPTIONS: GaussianOptions = GaussianOptions { form: Form::Auto, steady_state: true, share: true };
 
 #[test]
+fn two_filters_equal_the_joint_gaussian_or_name_what_they_cannot_take() {
+    let mut refused = 0;
+    for problem in gaussian_corpus() {
+        let want = joint_gaussian(&problem);
+        match params(&problem).two_filter_smoother(&data(&problem)) {
+            Ok(got) => {
+                assert_close(&problem.name, "means", &got.means, &want.smoothed_means, 1e-9);
+                assert_close(&problem.name, "covs", &got.covs.values, &want.smoothed_covs, 1e-9);
+            }
+            // R is singular.
+            Err(error) => {
+                assert!(error.to_string().contains("sequence 0"), "{}: {error}", problem.name);
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused < gaussian_corpus().len() / 2);
+    let diffuse = &diffuse_gaussian_corpus()[0];
+    let error = params(diffuse).two_filter_smoother(&data(diffuse)).unwrap_err();
+    assert!(error.to_string().contains("initial_diffuse"));
+}
+
+#[test]
 fn every_verb_equals_the_joint_gaussian() {
     let roots = GaussianOptions { form: Form::SquareRoot, ..OPTIONS };
     let (proper, diffuse) = (gaussian_corpus(), diffuse_gaussian_corpus());

@@ -5,8 +5,10 @@ use statewise::Seed;
 use statewise::data::Dataset;
 use statewise::infer::gaussian::GaussianOptions;
 use statewise::learn::{Em, Learnable, Learner, Objective, QuasiNewton, Statistics};
-use statewise::model::linear_gaussian::{CovarianceForm, LinearGaussianSpec, LinearGaussianSsm};
-use statewise::params::{Array, FreeSpace, ParamProperties, Params, Properties};
+use statewise::model::linear_gaussian::{
+    BlockForm, CovarianceBlock, CovarianceForm, LinearGaussianSpec, LinearGaussianSsm,
+};
+use statewise::params::{Array, Constraint, FreeSpace, ParamProperties, ParamSpec, Params, Properties};
 use statewise_testkit::{GaussianProblem, GaussianSteps, joint_gaussian};
 
 const LENGTHS: [usize; 4] = [9, 1, 9, 6];
@@ -75,20 +77,38 @@ fn params_of(model: &LinearGaussianSsm, phase: f64) -> Params {
     let arrays = model.schema().iter().enumerate().map(|(index, array)| {
         let phase = phase + 0.9 * index as f64;
         let form = match array.path.as_str() {
-            "initial.cov" => Some((spec.initial_cov, d)),
-            "dynamics.cov" => Some((spec.dynamics_cov, d)),
-            "emissions.cov" => Some((spec.emissions_cov, m)),
+            "initial.cov" => Some((&spec.initial_cov, d)),
+            "dynamics.cov" => Some((&spec.dynamics_cov, d)),
+            "emissions.cov" => Some((&spec.emissions_cov, m)),
             _ => None,
         };
         let size: usize = array.shape.iter().product();
         let values = match form {
             Some((CovarianceForm::Full, n)) => covariance(n, phase),
+            Some((CovarianceForm::Blocks(_), n)) => in_blocks(array, covariance(n, phase)),
             Some(_) => waves(size, phase).iter().map(|x| 0.6 + 0.4 * x).collect(),
             None => waves(size, phase).iter().map(|x| 0.6 * x).collect(),
         };
         Array::new(&array.shape, values)
     });
     Params::new(arrays.collect())
+}
+
+/// A covariance cut to the pattern of its array.
+fn in_blocks(array: &ParamSpec, mut full: Vec<f64>) -> Vec<f64> {
+    let mut values = vec![0.0; full.len()];
+    for group in &array.pattern.as_ref().unwrap().groups {
+        let side = group.copies[0].len().isqrt();
+        if group.constraint == Constraint::CompoundSymmetric {
+            for (k, at) in group.copies[0].iter().enumerate() {
+                full[*at] = if k % (side + 1) == 0 { 0.9 } else { 0.2 };
+            }
+        }
+        for copy in &group.copies {
+            copy.iter().zip(&group.copies[0]).for_each(|(at, first)| values[*at] = full[*first]);
+        }
+    }
+    values
 }
 
 /// Every form of covariance, biases, inputs and priors.
@@ -101,6 +121,20 @@ fn scenes() -> Vec<Scene> {
         emissions_cov,
         ..spec
     };
+    let block = CovarianceBlock::new;
+    let part =
+        CovarianceForm::Blocks(vec![block(&[2, 0], BlockForm::Full), block(&[1], BlockForm::Scalar)]);
+    let equal = CovarianceForm::Blocks(vec![block(&[0, 1, 2], BlockForm::Equal)]);
+    let copies = CovarianceForm::Blocks(vec![
+        block(&[0, 2], BlockForm::Full).shared("pair"),
+        block(&[3, 1], BlockForm::Full).shared("pair"),
+    ]);
+    let variance =
+        CovarianceForm::Blocks(vec![block(&[0], BlockForm::Full), block(&[1], BlockForm::Full).fixed()]);
+    let variances = CovarianceForm::Blocks(vec![
+        block(&[0, 1], BlockForm::Diagonal).shared("two"),
+        block(&[3, 2], BlockForm::Diagonal).shared("two"),
+    ]);
     let bare = LinearGaussianSpec { has_dynamics_bias: false, has_emissions_bias: false, ..spec(2, 3, 0) };
     vec![
         Scene::new("full with inputs", spec(2, 3, 2)),
@@ -113,6 +147,9 @@ fn scenes() -> Vec<Scene> {
         Scene::new("conjugate", spec(2, 3, 1).with_default_priors()),
         Scene::new("diagonal conjugate", forms(bare, Diagonal, Diagonal, Diagonal).with_default_priors()),
         Scene::new("scalar conjugate", forms(spec(2, 3, 1), Scalar, Scalar, Scalar).with_default_priors()),
+        Scene::new("blocks", forms(spec(3, 4, 1), part.clone(), equal, copies.clone())),
+        Scene::new("blocks of variances", forms(spec(2, 4, 0), Diagonal, variance, variances)),
+        Scene::new("blocks conjugate", forms(spec(3, 4, 0), Diagonal, part, copies).with_default_priors()),
     ]
 }
 
@@ -203,7 +240,7 @@ fn dense_statistics(scene: &Scene) -> (Vec<f64>, f64) {
             );
         }
     }
-    let forms = [spec.initial_cov, spec.dynamics_cov, spec.emissions_cov];
+    let forms = [&spec.initial_cov, &spec.dynamics_cov, &spec.emissions_cov];
     (parts.iter().zip(forms).flat_map(|(part, form)| part.flat(form)).collect(), loglik)
 }
 
@@ -277,11 +314,11 @@ impl Dense {
         (0..p * p).for_each(|a| self.xx[a] += w * (x[a / p] * x[a % p] + xx(a / p, a % p)));
     }
 
-    fn flat(&self, form: CovarianceForm) -> Vec<f64> {
+    fn flat(&self, form: &CovarianceForm) -> Vec<f64> {
         let n = self.n;
-        let yy = match form {
-            CovarianceForm::Full => self.yy.clone(),
-            _ => (0..n).map(|i| self.yy[i * n + i]).collect(),
+        let yy = match form.is_diagonal() {
+            false => self.yy.clone(),
+            true => (0..n).map(|i| self.yy[i * n + i]).collect(),
         };
         [vec![self.count], self.yx.clone(), self.xx.clone(), yy].concat()
     }
@@ -478,8 +515,11 @@ fn em_and_quasi_newton_reach_the_same_constrained_maximum() {
 fn a_variance_of_zero_stays_zero_and_its_row_as_it_is() {
     use CovarianceForm::{Diagonal, Full};
     for form in [Full, Diagonal] {
-        let spec =
-            LinearGaussianSpec { dynamics_cov: form, initial_cov: form, ..LinearGaussianSpec::new(2, 2) };
+        let spec = LinearGaussianSpec {
+            dynamics_cov: form.clone(),
+            initial_cov: form.clone(),
+            ..LinearGaussianSpec::new(2, 2)
+        };
         let mut scene = Scene::new("no noise", spec);
         let place = |path: &str| scene.model.schema().iter().position(|s| s.path == path).unwrap();
         let (cov, weights) = (place("dynamics.cov"), place("dynamics.weights"));

@@ -5,8 +5,8 @@ use statewise::Seed;
 use statewise::data::Dataset;
 use statewise::learn::Learnable;
 use statewise::model::linear_gaussian::{
-    ConjugatePriors, CovarianceForm, Gibbs, GibbsState, LinearGaussianSpec, LinearGaussianSsm,
-    MatrixNormalInverseWishart, NormalInverseWishart,
+    BlockForm, ConjugatePriors, CovarianceBlock, CovarianceForm, Gibbs, GibbsState, LinearGaussianSpec,
+    LinearGaussianSsm, MatrixNormalInverseWishart, NormalInverseWishart,
 };
 use statewise::params::{Array, ParamProperties, Params, Properties};
 
@@ -39,13 +39,19 @@ fn model(form: CovarianceForm) -> LinearGaussianSsm {
         emissions: regression(M, 1.0),
     };
     let spec = LinearGaussianSpec {
-        initial_cov: form,
-        dynamics_cov: form,
+        initial_cov: form.clone(),
+        dynamics_cov: form.clone(),
         emissions_cov: form,
         prior: Some(Box::new(prior)),
         ..LinearGaussianSpec::new(D, M)
     };
     LinearGaussianSsm::new(spec).unwrap()
+}
+
+/// Two blocks of one variance.
+fn shared_variance() -> CovarianceForm {
+    let block = |entry: usize| CovarianceBlock::new(&[entry], BlockForm::Full).shared("one");
+    CovarianceForm::Blocks(vec![block(0), block(1)])
 }
 
 /// Bounded functions of the parameters and the data.
@@ -104,8 +110,9 @@ fn sweeps_leave_the_joint_distribution_of_parameters_and_data_as_it_is() {
         (CovarianceForm::Diagonal, false),
         (CovarianceForm::Scalar, false),
         (CovarianceForm::Diagonal, true),
+        (shared_variance(), false),
     ] {
-        let model = model(form);
+        let model = model(form.clone());
         let mut properties = Properties::trainable(model.schema());
         let fixed = model.sample_prior(Seed(99)).unwrap();
         let place = |path: &str| model.schema().iter().position(|s| s.path == path).unwrap();

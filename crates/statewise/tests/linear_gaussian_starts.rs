@@ -166,9 +166,9 @@ fn every_start_fits_every_shape_of_model() {
                     input_dim,
                     has_dynamics_bias: biases,
                     has_emissions_bias: biases,
-                    initial_cov: form,
-                    dynamics_cov: form,
-                    emissions_cov: form,
+                    initial_cov: form.clone(),
+                    dynamics_cov: form.clone(),
+                    emissions_cov: form.clone(),
                     ..LinearGaussianSpec::new(state_dim, emission_dim)
                 };
                 let model = LinearGaussianSsm::new(spec).unwrap();

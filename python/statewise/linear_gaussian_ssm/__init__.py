@@ -2,6 +2,7 @@
 
 from .backtest import Backtest, Refit, lgssm_backtest
 from .base import GaussianSSM
+from .covariances import CovarianceBlock
 from .gibbs import GibbsChain
 from .inference import (
     lgssm_filter,
@@ -50,6 +51,7 @@ from .system import FilterOptions
 __all__ = [
     "AuxiliaryResiduals",
     "Backtest",
+    "CovarianceBlock",
     "FilterOptions",
     "GaussianForecast",
     "GaussianOnlineFilter",

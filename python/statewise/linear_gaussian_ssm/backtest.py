@@ -14,7 +14,7 @@ from .. import _native, learning
 from .._sizes import size
 from ..data import Dataset
 from ..errors import StatewiseError
-from ..parameters import Properties
+from ..parameters import Params, Properties
 from .system import FilterOptions, as_emissions, as_system, options_json
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Backtest(NamedTuple):
     * `num_targets`: forecasts whose target was observed, [H, M].
     * `joint_log_score`: the mean log density of all entries together, [H].
     * `means`, `variances`, `errors`, `pit`: of every forecast, [O, H, M]; NaN where not observed.
+    * `refits`: the number of known steps and the parameters of every fit, in order; none without `refit`.
     """
 
     origins: NDArray[np.int64]
@@ -48,6 +49,7 @@ class Backtest(NamedTuple):
     variances: NDArray[np.float64]
     errors: NDArray[np.float64]
     pit: NDArray[np.float64]
+    refits: Sequence[tuple[int, Params]] = ()
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def refitted_backtest(
 ) -> Backtest:
     """The same with parameters that are fitted again; behind `model.backtest(..., refit=)`."""
     props = model.properties() if refit.props is None else refit.props
-    found = _native.refitted_backtest(
+    found, refits = _native.refitted_backtest(
         model._native,
         refit._learner(),
         model._arrays(params),
@@ -145,10 +147,11 @@ def refitted_backtest(
         size("refit.every", refit.every),
         bool(refit.warm),
     )
-    return _backtest(found)
+    fits = [(known, model._params(arrays)) for known, arrays in refits]
+    return _backtest(found)._replace(refits=fits)
 
 
 def _backtest(found: tuple[list[tuple[int, int]], dict[str, NDArray[np.float64]]]) -> Backtest:
     origins, arrays = found
     pairs = np.array(origins, dtype=np.int64).reshape(-1, 2)
-    return Backtest(pairs, *(arrays[name] for name in Backtest._fields[1:]))
+    return Backtest._make([pairs, *(arrays[name] for name in Backtest._fields[1:-1]), ()])

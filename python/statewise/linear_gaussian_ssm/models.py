@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -15,11 +15,9 @@ from ..learning import Progress
 from ..parameters import Params, Properties, given_arrays
 from ..ssm import ParamsLike, Spec
 from .base import GaussianSSM
+from .covariances import Covariance, form_spec
 from .gibbs import GibbsChain, run_gibbs
 from .priors import MatrixNormalInverseWishart, NormalInverseWishart
-
-#: The form of a covariance, which learning keeps.
-Covariance = Literal["full", "diagonal", "scalar"]
 
 
 class LinearGaussianSSM(GaussianSSM):
@@ -29,11 +27,11 @@ class LinearGaussianSSM(GaussianSSM):
 
     Parameters: initial.mean [D], .cov [D, D]; dynamics.weights [D, D], .input_weights [D, U],
     .bias [D], .cov [D, D]; emissions.weights [M, D], .input_weights [M, U], .bias [M], .cov [M, M].
-    Diagonal covariances are vectors, scalar ones have shape [1].
+    Diagonal covariances are vectors, scalar ones have shape [1]; those in blocks are matrices, zero between blocks.
 
     * `has_dynamics_bias`, `has_emissions_bias`: whether there are b and d.
-    * `initial_covariance`, `dynamics_covariance`, `emission_covariance`: "full", "diagonal" or
-      "scalar"; learning keeps the form.
+    * `initial_covariance`, `dynamics_covariance`, `emission_covariance`: "full", "diagonal" or "scalar", or a list
+      of `CovarianceBlock`, a partition of the dimensions; learning keeps the form.
 
     For data and the form of results see `SSM`; every method that filters takes `FilterOptions`.
     """
@@ -124,7 +122,8 @@ class LinearGaussianConjugateSSM(LinearGaussianSSM):
     """A linear Gaussian state space model with conjugate priors: EM finds the posterior mode, and blocked
     Gibbs sampling draws from the posterior.
 
-    (m, S) ~ NIW, ([F B b], Q) ~ MNIW, ([H D d], R) ~ MNIW. Parameters as of `LinearGaussianSSM`.
+    (m, S) ~ NIW, ([F B b], Q) ~ MNIW, ([H D d], R) ~ MNIW. Parameters as of `LinearGaussianSSM`. Covariances in blocks
+    have the marginals of the inverse Wishart; blocks of form "equal" have no conjugate prior and are refused.
 
     * `initial_prior`, `dynamics_prior`, `emission_prior`: by default those of Dynamax: location 0, unit
       concentrations and scales, D + 0.1 (or M + 0.1) degrees of freedom.
@@ -203,19 +202,17 @@ def _spec(
     input_dim: int,
     has_dynamics_bias: bool,
     has_emissions_bias: bool,
-    forms: tuple[str, str, str],
+    forms: tuple[Covariance, Covariance, Covariance],
 ) -> Spec:
     names = ("initial_covariance", "dynamics_covariance", "emission_covariance")
-    for name, form in zip(names, forms, strict=True):
-        if form not in ("full", "diagonal", "scalar"):
-            raise StatewiseError(f"{name}: found {form!r}, expected 'full', 'diagonal' or 'scalar'")
+    initial, dynamics, emission = (form_spec(name, form) for name, form in zip(names, forms, strict=True))
     return {
         "state_dim": size("state_dim", state_dim),
         "emission_dim": size("emission_dim", emission_dim),
         "input_dim": whole("input_dim", input_dim),
         "has_dynamics_bias": bool(has_dynamics_bias),
         "has_emissions_bias": bool(has_emissions_bias),
-        "initial_cov": forms[0],
-        "dynamics_cov": forms[1],
-        "emissions_cov": forms[2],
+        "initial_cov": initial,
+        "dynamics_cov": dynamics,
+        "emissions_cov": emission,
     }

@@ -11,13 +11,15 @@ use statewise::diagnose::{Backtest, BacktestOptions, ForecastScores, Refit};
 use statewise::learn::Progress;
 use statewise::params::Params;
 
-use crate::convert::{ArraysArg, DataArg, error, params as to_params, properties, shaped};
+use crate::convert::{ArraysArg, DataArg, arrays, error, params as to_params, properties, shaped};
 use crate::learn::{learner, stoppable};
 use crate::lgssm::{Lgssm, options};
 use crate::model::Model;
 
 /// (sequence and known steps of each origin, arrays by name).
 type Found<'py> = (Vec<(usize, usize)>, BTreeMap<&'static str, Bound<'py, PyArrayDyn<f64>>>);
+/// The same, with known steps and parameters of each fit.
+type Refitted<'py> = (Found<'py>, Vec<(usize, Vec<Bound<'py, PyArrayDyn<f64>>>)>);
 
 /// Where forecasts start, how far they go, and how they are scored.
 #[derive(Deserialize)]
@@ -59,7 +61,7 @@ pub(crate) fn lgssm_backtest<'py>(
 ///
 /// Ctrl-C stops all fits at their next iteration, and is raised.
 #[pyfunction]
-#[pyo3(signature = (model: "Model", learner: "str", params: "Sequence[NDArray[float64]]", props: "str", data: "object", settings: "str", options: "str", every: "int", warm: "bool") -> "tuple[list[tuple[int, int]], dict[str, NDArray[float64]]]")]
+#[pyo3(signature = (model: "Model", learner: "str", params: "Sequence[NDArray[float64]]", props: "str", data: "object", settings: "str", options: "str", every: "int", warm: "bool") -> "tuple[tuple[list[tuple[int, int]], dict[str, NDArray[float64]]], list[tuple[int, list[NDArray[float64]]]]]")]
 pub(crate) fn refitted_backtest<'py>(
     py: Python<'py>,
     model: &Model,
@@ -71,7 +73,7 @@ pub(crate) fn refitted_backtest<'py>(
     options: &str,
     every: usize,
     warm: bool,
-) -> PyResult<Found<'py>> {
+) -> PyResult<Refitted<'py>> {
     let learner = self::learner(learner)?;
     let properties = properties(props, model.schema())?;
     let (start, data) = (to_params(&params)?, data.dataset()?);
@@ -93,7 +95,9 @@ pub(crate) fn refitted_backtest<'py>(
     if stop.into_inner() {
         return Err(PyKeyboardInterrupt::new_err(()));
     }
-    Ok(tuple(py, found.map_err(error)?, &options, data.width()))
+    let found = found.map_err(error)?;
+    let refits = found.refits.iter().map(|(known, params)| (*known, arrays(py, params))).collect();
+    Ok((tuple(py, found, &options, data.width()), refits))
 }
 
 /// A backtest for Python.

@@ -205,10 +205,13 @@ impl Refit<'_> {
         let again = if self.warm { &first } else { &start };
         let parts = threads::map(blocks.iter().enumerate().collect(), |(i, block)| {
             let params = if i == 0 { first.clone() } else { fit(block, again)? };
-            (self.lower)(&params)?.forecast_from(data, block, options)
+            let targets = (self.lower)(&params)?.forecast_from(data, block, options)?;
+            Ok((targets, (block[0], params)))
         });
-        let targets = parts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
-        Backtest::of(data, options, targets)
+        let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
+        let (targets, refits): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let found = Backtest::of(data, options, targets.into_iter().flatten().collect())?;
+        Ok(Backtest { refits, ..found })
     }
 }
 

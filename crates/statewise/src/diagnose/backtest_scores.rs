@@ -11,6 +11,7 @@ use super::scores::{gaussian_crps, gaussian_log_score, gaussian_pit};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::infer::gaussian::whiten;
+use crate::params::Params;
 
 /// Forecasts from all origins and their scores. What was not observed, or lies past the end, is NaN.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +30,8 @@ pub struct Backtest {
     pub scores: Vec<ForecastScores>,
     /// The mean log density of all observed entries of a step together, \[H\].
     pub joint_log_scores: Vec<f64>,
+    /// The number of known steps and the parameters of every fit, in order; none without refits.
+    pub refits: Vec<(usize, Params)>,
 }
 
 /// Mean scores of one horizon and one entry; NaN where nothing counts.

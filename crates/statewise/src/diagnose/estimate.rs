@@ -61,7 +61,9 @@ impl Estimate {
         let log = |s: f64| (x * (-z * s / x).exp(), x * (z * s / x).exp());
         Ok(match self.constraint {
             Constraint::Positive | Constraint::Scale if x > 0.0 => self.standard_error.map(log),
-            Constraint::PositiveDefinite if is_variance && x > 0.0 => self.standard_error.map(log),
+            Constraint::PositiveDefinite | Constraint::CompoundSymmetric if is_variance && x > 0.0 => {
+                self.standard_error.map(log)
+            }
             Constraint::UnitInterval | Constraint::Simplex if x > 0.0 && x < 1.0 => {
                 self.standard_error.map(logit)
             }

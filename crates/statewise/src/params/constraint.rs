@@ -4,7 +4,7 @@
 //! (simplex, stationary) or one trailing matrix (positive definite). Where Dynamax has a map, it is
 //! that of TensorFlow Probability, so that unconstrained vectors can be compared.
 
-use super::{Array, stationary};
+use super::{Array, compound_symmetry, stationary};
 use statewise_kernels::linalg::{cholesky, semidefinite_cholesky};
 
 /// Where the values of a parameter array live.
@@ -36,6 +36,9 @@ pub enum Constraint {
     Simplex,
     /// Symmetric positive definite in the last two axes; L Lᵀ with a log diagonal.
     PositiveDefinite,
+    /// Positive definite in the last two axes, of size 2 at least, with one variance and one covariance; logs of
+    /// its two eigenvalues.
+    CompoundSymmetric,
 }
 
 /// Probabilities and variances below this count as this when they are mapped to the real line.
@@ -51,7 +54,7 @@ impl Constraint {
     pub fn block_len(self, shape: &[usize]) -> usize {
         match (self, shape) {
             (Constraint::Simplex | Constraint::Stationary | Constraint::Invertible, [.., n]) => *n,
-            (Constraint::PositiveDefinite, [.., n, m]) => n * m,
+            (Constraint::PositiveDefinite | Constraint::CompoundSymmetric, [.., n, m]) => n * m,
             _ => 1,
         }
     }
@@ -63,6 +66,7 @@ impl Constraint {
             Constraint::Simplex => count.saturating_sub(1),
             Constraint::PositiveDefinite if count == 0 => 0,
             Constraint::PositiveDefinite => triangle(side(free.len())),
+            Constraint::CompoundSymmetric => 2 * usize::from(count > 0),
             Constraint::Stationary | Constraint::Invertible if count < free.len() => 0,
             _ => count,
         }
@@ -92,6 +96,7 @@ impl Constraint {
                     }
                 }
                 Constraint::PositiveDefinite => check_positive_definite(index, block, closed)?,
+                Constraint::CompoundSymmetric => compound_symmetry::check(block, side(len), closed)?,
                 Constraint::Positive | Constraint::Scale => {
                     let expected = if closed { "numbers of at least 0" } else { "positive numbers" };
                     return Err((block[0].to_string(), expected.into()));
@@ -141,6 +146,8 @@ impl Constraint {
                 }
                 block.iter_mut().zip(free).filter(|(_, f)| **f).for_each(|(p, _)| *p *= mass / sum);
             }
+            Constraint::CompoundSymmetric if x.is_empty() => {}
+            Constraint::CompoundSymmetric => compound_symmetry::constrain(x, side(block.len()), block),
             Constraint::PositiveDefinite if x.is_empty() => {}
             Constraint::PositiveDefinite => {
                 let n = side(block.len());
@@ -179,6 +186,8 @@ impl Constraint {
                 let last = logs.last().copied().unwrap_or(0.0);
                 x.iter_mut().zip(&logs).for_each(|(x, log)| *x = log - last);
             }
+            Constraint::CompoundSymmetric if x.is_empty() => {}
+            Constraint::CompoundSymmetric => compound_symmetry::unconstrain(block, side(block.len()), x),
             Constraint::PositiveDefinite if x.is_empty() => {}
             Constraint::PositiveDefinite => {
                 let n = side(block.len());
@@ -230,6 +239,10 @@ impl Constraint {
                     out.iter_mut().zip(entries).for_each(|(o, (p, g))| *o += p * (g - mean));
                 }
             }
+            Constraint::CompoundSymmetric if out.is_empty() => {}
+            Constraint::CompoundSymmetric => {
+                compound_symmetry::pull_back(block, side(block.len()), gradient, out);
+            }
             Constraint::PositiveDefinite if out.is_empty() => {}
             Constraint::PositiveDefinite => {
                 let n = side(block.len());
@@ -270,6 +283,8 @@ impl Constraint {
                     + (count as f64 - 1.0) * mass.ln()
                     + 0.5 * (count as f64).ln()
             }
+            Constraint::CompoundSymmetric if count == 0 => 0.0,
+            Constraint::CompoundSymmetric => compound_symmetry::log_det_jacobian(block, side(block.len())),
             Constraint::PositiveDefinite if count == 0 => 0.0,
             Constraint::PositiveDefinite => {
                 let n = side(block.len());
@@ -311,6 +326,7 @@ impl Constraint {
                 let count = free.iter().filter(|f| **f).count() as f64;
                 out.iter_mut().zip(entries).for_each(|(o, p)| *o += 1.0 - count * p / mass);
             }
+            Constraint::CompoundSymmetric => out.iter_mut().for_each(|o| *o += 1.0),
             Constraint::PositiveDefinite if out.is_empty() => {}
             Constraint::PositiveDefinite => {
                 let n = side(block.len());
@@ -330,7 +346,12 @@ impl Constraint {
 
     /// Whether a block is free or fixed as a whole.
     pub(super) fn is_whole(self) -> bool {
-        matches!(self, Constraint::PositiveDefinite | Constraint::Stationary | Constraint::Invertible)
+        self.is_matrix() || matches!(self, Constraint::Stationary | Constraint::Invertible)
+    }
+
+    /// Whether it is a covariance matrix that is constrained.
+    pub(super) fn is_matrix(self) -> bool {
+        matches!(self, Constraint::PositiveDefinite | Constraint::CompoundSymmetric)
     }
 }
 

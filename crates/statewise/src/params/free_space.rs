@@ -6,23 +6,30 @@
 
 use std::ops::Range;
 
-use super::{Constraint, ParamSpec, Params, Properties};
+use super::{Constraint, ParamSpec, Params, PatternGroup, Properties};
 
 /// A block of an array that is moved by its own coordinates, with the blocks tied to it.
 #[derive(Clone, Debug)]
 struct Block {
     array: usize,
-    /// Offsets of the block and of the blocks tied to it.
-    offsets: Vec<usize>,
-    len: usize,
+    constraint: Constraint,
+    /// Places of the entries of the block and of the blocks tied to it.
+    copies: Vec<Vec<usize>>,
     free: Vec<bool>,
     coordinates: Range<usize>,
+}
+
+impl Block {
+    /// The values of a copy.
+    fn read(&self, copy: usize, params: &Params) -> Vec<f64> {
+        let values = params.arrays()[self.array].values();
+        self.copies[copy].iter().map(|at| values[*at]).collect()
+    }
 }
 
 /// The map between parameters and free coordinates.
 #[derive(Clone, Debug)]
 pub struct FreeSpace {
-    schema: Vec<ParamSpec>,
     base: Params,
     blocks: Vec<Block>,
     dim: usize,
@@ -31,11 +38,24 @@ pub struct FreeSpace {
 impl FreeSpace {
     /// Frees what `properties` allow; all else keeps its value of `base`. Both must fit the schema.
     pub fn new(schema: &[ParamSpec], properties: &Properties, base: &Params) -> Self {
-        let mut blocks = Vec::new();
+        let mut blocks: Vec<Block> = Vec::new();
         let mut dim = 0;
+        let mut push = |array, constraint: Constraint, copies, free: Vec<bool>| {
+            let width = constraint.free_len(&free);
+            blocks.push(Block { array, constraint, copies, free, coordinates: dim..dim + width });
+            dim += width;
+        };
         for (array, (spec, property)) in schema.iter().zip(&properties.0).enumerate() {
             let size: usize = spec.shape.iter().product();
             if !property.trainable || size == 0 {
+                continue;
+            }
+            if let Some(pattern) = &spec.pattern {
+                let moves = |g: &&PatternGroup| !g.fixed && property.may_move(g.copies[0][0]);
+                for group in pattern.groups.iter().filter(moves) {
+                    let free = vec![true; group.copies[0].len()];
+                    push(array, group.constraint, group.copies.clone(), free);
+                }
                 continue;
             }
             let len = spec.constraint.block_len(&spec.shape);
@@ -55,12 +75,11 @@ impl FreeSpace {
                     (None, None) => vec![offset],
                 };
                 let free: Vec<bool> = (offset..offset + len).map(may_move).collect();
-                let width = spec.constraint.free_len(&free);
-                blocks.push(Block { array, offsets, len, free, coordinates: dim..dim + width });
-                dim += width;
+                let copies = offsets.iter().map(|offset| (*offset..offset + len).collect()).collect();
+                push(array, spec.constraint, copies, free);
             }
         }
-        FreeSpace { schema: schema.to_vec(), base: base.clone(), blocks, dim }
+        FreeSpace { base: base.clone(), blocks, dim }
     }
 
     /// Number of free coordinates (also the number of parameters that information criteria count).
@@ -72,9 +91,8 @@ impl FreeSpace {
     pub fn to_free(&self, params: &Params) -> Vec<f64> {
         let mut x = vec![0.0; self.dim];
         for block in &self.blocks {
-            let values = &params.arrays()[block.array].values()[block.offsets[0]..][..block.len];
-            let constraint = self.schema[block.array].constraint;
-            constraint.unconstrain(values, &block.free, &mut x[block.coordinates.clone()]);
+            let values = block.read(0, params);
+            block.constraint.unconstrain(&values, &block.free, &mut x[block.coordinates.clone()]);
         }
         x
     }
@@ -83,11 +101,11 @@ impl FreeSpace {
     pub fn from_free(&self, x: &[f64]) -> Params {
         let mut params = self.base.clone();
         for block in &self.blocks {
-            let constraint = self.schema[block.array].constraint;
-            let values = params.arrays_mut()[block.array].values_mut();
-            for &offset in &block.offsets {
-                let x = &x[block.coordinates.clone()];
-                constraint.constrain(x, &block.free, &mut values[offset..offset + block.len]);
+            for (copy, places) in block.copies.iter().enumerate() {
+                let mut value = block.read(copy, &params);
+                block.constraint.constrain(&x[block.coordinates.clone()], &block.free, &mut value);
+                let values = params.arrays_mut()[block.array].values_mut();
+                places.iter().zip(value).for_each(|(at, x)| values[*at] = x);
             }
         }
         params
@@ -99,17 +117,18 @@ impl FreeSpace {
         let mut tied = params.clone();
         for block in &self.blocks {
             let values = tied.arrays_mut()[block.array].values_mut();
-            let entries = |offset: usize| block.free.iter().enumerate().map(move |(i, f)| (offset + i, *f));
-            let first = block.offsets[0];
-            let mass = |values: &[f64], offset: usize| -> f64 {
-                1.0 - entries(offset).filter(|(_, free)| !free).map(|(i, _)| values[i]).sum::<f64>()
+            let entries = |copy: usize| block.copies[copy].iter().copied().zip(block.free.iter().copied());
+            let mass = |values: &[f64], copy: usize| -> f64 {
+                1.0 - entries(copy).filter(|(_, free)| !free).map(|(at, _)| values[at]).sum::<f64>()
             };
-            for &offset in &block.offsets[1..] {
-                let (from, to) = (mass(values, first), mass(values, offset));
-                let simplex = self.schema[block.array].constraint == Constraint::Simplex;
+            for copy in 1..block.copies.len() {
+                let (from, to) = (mass(values, 0), mass(values, copy));
+                let simplex = block.constraint == Constraint::Simplex;
                 let ratio = if simplex && from != to { to / from } else { 1.0 };
-                for (i, _) in entries(0).filter(|(_, free)| *free) {
-                    values[offset + i] = ratio * values[first + i];
+                for ((at, free), (first, _)) in entries(copy).zip(entries(0)) {
+                    if free {
+                        values[at] = ratio * values[first];
+                    }
                 }
             }
         }
@@ -120,14 +139,10 @@ impl FreeSpace {
     pub fn pull_back(&self, params: &Params, gradient: &Params) -> Vec<f64> {
         let mut out = vec![0.0; self.dim];
         for block in &self.blocks {
-            let constraint = self.schema[block.array].constraint;
-            for &offset in &block.offsets {
-                constraint.pull_back(
-                    &params.arrays()[block.array].values()[offset..offset + block.len],
-                    &gradient.arrays()[block.array].values()[offset..offset + block.len],
-                    &block.free,
-                    &mut out[block.coordinates.clone()],
-                );
+            for copy in 0..block.copies.len() {
+                let (values, slopes) = (block.read(copy, params), block.read(copy, gradient));
+                let out = &mut out[block.coordinates.clone()];
+                block.constraint.pull_back(&values, &slopes, &block.free, out);
             }
         }
         out
@@ -135,10 +150,7 @@ impl FreeSpace {
 
     /// log |d params / d x| over all free blocks (the term that samplers add to the log density).
     pub fn log_det_jacobian(&self, params: &Params) -> f64 {
-        let term = |block: &Block| {
-            let values = &params.arrays()[block.array].values()[block.offsets[0]..][..block.len];
-            self.schema[block.array].constraint.log_det_jacobian(values, &block.free)
-        };
+        let term = |block: &Block| block.constraint.log_det_jacobian(&block.read(0, params), &block.free);
         self.blocks.iter().map(term).sum()
     }
 
@@ -146,10 +158,8 @@ impl FreeSpace {
     pub fn log_det_jacobian_gradient(&self, params: &Params) -> Vec<f64> {
         let mut out = vec![0.0; self.dim];
         for block in &self.blocks {
-            let values = &params.arrays()[block.array].values()[block.offsets[0]..][..block.len];
-            let constraint = self.schema[block.array].constraint;
             let out = &mut out[block.coordinates.clone()];
-            constraint.add_log_det_jacobian_gradient(values, &block.free, out);
+            block.constraint.add_log_det_jacobian_gradient(&block.read(0, params), &block.free, out);
         }
         out
     }

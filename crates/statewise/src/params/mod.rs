@@ -5,8 +5,10 @@
 //! [`FreeSpace`] turns schema and properties into the flat vector that gradient learners move.
 
 mod array;
+mod compound_symmetry;
 mod constraint;
 mod free_space;
+mod pattern;
 mod properties;
 pub(crate) mod stationary;
 
@@ -14,6 +16,7 @@ pub use array::Array;
 pub use constraint::Constraint;
 pub(crate) use constraint::{logistic, softplus};
 pub use free_space::FreeSpace;
+pub use pattern::{MatrixPattern, PatternGroup};
 pub use properties::{ParamProperties, Properties};
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +36,8 @@ pub struct ParamSpec {
     pub constraint: Constraint,
     /// Entries that may be non-zero; those outside are zero and stay so. `None`: all.
     pub support: Option<Vec<bool>>,
+    /// Blocks within one positive definite matrix, and which of them share their value. `None`: one block.
+    pub pattern: Option<MatrixPattern>,
     /// How many leading axes run over the states: 1 for values of each state, 2 for values of each
     /// pair of states, 0 for values that all states share.
     pub state_axes: usize,
@@ -50,6 +55,7 @@ impl ParamSpec {
             shape: shape.to_vec(),
             constraint,
             support: None,
+            pattern: None,
             state_axes: 1,
             closed: false,
         }
@@ -67,12 +73,19 @@ impl ParamSpec {
         self
     }
 
+    /// Restricts a matrix to blocks.
+    pub fn with_pattern(mut self, pattern: MatrixPattern) -> Self {
+        self.support = Some(pattern.support(self.shape.iter().product()));
+        self.pattern = Some(pattern);
+        self
+    }
+
     /// Whether the entries of the first axis lie in one constrained block (a distribution over
     /// states, a matrix that all states share), so that whole entries cannot be tied.
     pub fn is_one_block(&self) -> bool {
         match self.constraint {
             Constraint::Simplex => self.shape.len() == 1,
-            Constraint::PositiveDefinite => self.shape.len() == 2,
+            Constraint::PositiveDefinite | Constraint::CompoundSymmetric => self.shape.len() == 2,
             _ => false,
         }
     }
@@ -97,9 +110,11 @@ impl ParamSpec {
         {
             return Err(Error::argument(&self.path, "a non-zero entry outside the support", "zero there"));
         }
-        self.constraint
-            .check(value, self.closed)
-            .map_err(|(found, expected)| Error::argument(&self.path, found, expected))
+        let checked = match &self.pattern {
+            Some(pattern) => pattern.check(value, self.closed),
+            None => self.constraint.check(value, self.closed),
+        };
+        checked.map_err(|(found, expected)| Error::argument(&self.path, found, expected))
     }
 }
 

@@ -14,7 +14,8 @@ pub struct ParamProperties {
     pub trainable: bool,
     /// Entries that learning may change, in row-major order; `None`: all of them.
     ///
-    /// A covariance matrix, or a row of stationary coefficients, is free or fixed as a whole.
+    /// A covariance matrix (or each of its blocks, where it has some), or a row of stationary coefficients, is
+    /// free or fixed as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub free: Option<Vec<bool>>,
     /// Groups of entries of the first axis (states) that share their values; fixed entries keep
@@ -112,11 +113,12 @@ impl Properties {
             if let Some(free) = &property.free {
                 let block = spec.constraint.block_len(&spec.shape);
                 let mixed = |b: &[bool]| b.iter().any(|x| *x) && b.iter().any(|x| !*x);
-                if spec.constraint.is_whole() && free.chunks(block.max(1)).any(mixed) {
-                    let what = match spec.constraint {
-                        super::Constraint::PositiveDefinite => "matrix",
-                        _ => "row of coefficients",
-                    };
+                if let Some(pattern) = &spec.pattern {
+                    pattern.check_free(property).map_err(|(found, expected)| {
+                        Error::argument(format!("props.{}.free", spec.path), found, expected)
+                    })?;
+                } else if spec.constraint.is_whole() && free.chunks(block.max(1)).any(mixed) {
+                    let what = if spec.constraint.is_matrix() { "matrix" } else { "row of coefficients" };
                     return Err(Error::argument(
                         format!("props.{}.free", spec.path),
                         format!("a {what} fixed in part"),

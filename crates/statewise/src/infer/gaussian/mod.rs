@@ -27,6 +27,7 @@ mod stream_read;
 mod stream_replay;
 mod stream_state;
 mod stream_step;
+mod two_filter;
 mod whiten;
 
 pub use filter::{FilteredSlices, GaussianFiltered};

@@ -107,11 +107,6 @@ impl MatrixNormalInverseWishart {
         0.5 * n as f64 * (log_det(self.col_precision.values(), p) - p as f64 * LN_TAU)
     }
 
-    /// ½ N log |V| − ½ N p log 2π and the normaliser of the inverse Wishart.
-    pub(super) fn log_normaliser(&self) -> f64 {
-        self.weights_log_normaliser() + self.inverse_wishart().log_normaliser()
-    }
-
     /// argmax p(W, Σ) = (M, Ψ / (ν + N + p + 1)).
     pub fn mode(&self) -> (Vec<f64>, Vec<f64>) {
         let (n, p) = self.shape();

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma, StandardNormal};
 use statewise_kernels::linalg::cholesky;
 
-use super::covariance::CovarianceForm;
+use super::covariance_blocks::Kind;
 use super::inverse_wishart::InverseWishart;
 use super::least_squares::{Grouped, Movement, Semidefinite, increment};
 use super::matrix::product;
@@ -45,7 +45,7 @@ impl Regression {
             let step = increment(self, &sums, &mean, &movement, None);
             mean.iter_mut().zip(step).for_each(|(w, s)| *w += s);
             let residual = self.residual(&sums, &mean);
-            self.draw_cov(&residual, sums.count - p as f64, property, params, rng)?;
+            self.draw_cov(&residual, &sums, p as f64, property, params, rng)?;
             let weights = self.draw_free_weights(&sums, &mean, params, rng)?;
             self.set_weights(&weights, params);
             return Ok(());
@@ -63,7 +63,7 @@ impl Regression {
             self.set_weights(&weights, params);
         }
         let residual = self.residual(&sums, &self.weights(params));
-        self.draw_cov(&residual, sums.count, property, params, rng)
+        self.draw_cov(&residual, &sums, 0.0, property, params, rng)
     }
 
     /// W ~ MN(mean, Σ, Sxx⁻¹).
@@ -109,35 +109,34 @@ impl Regression {
         Ok(weights)
     }
 
-    /// Σ of density ∝ |Σ|^(−count/2) exp(−½ tr Σ⁻¹ S), in the form that it has.
+    /// Σ of density ∝ |Σ|^(−n/2) exp(−½ tr Σ⁻¹ S), in the form that it has.
+    ///
+    /// * `lost` – by how much n is less than the count of the sums.
     fn draw_cov(
         &self,
         residual: &[f64],
-        count: f64,
+        sums: &Sums,
+        lost: f64,
         property: &ParamProperties,
         params: &mut [Array],
         rng: &mut ChaCha8Rng,
     ) -> Result<()> {
-        let n = self.outputs;
         let values = params[self.cov].values_mut();
-        if self.form == CovarianceForm::Full {
-            if property.may_move(0) {
-                let scale = Array::new(&[n, n], residual.to_vec());
-                let drawn = InverseWishart { df: count - n as f64 - 1.0, scale }.sample(rng)?;
-                values.copy_from_slice(&drawn);
+        for group in self.moving_groups(property) {
+            let count: f64 = group.copies.iter().map(|copy| sums.counts[copy[0]] - lost).sum();
+            let scale = group.sum_of(residual, self.outputs);
+            let size = group.size();
+            if group.kind != Kind::Variance {
+                let scale = Array::new(&[size, size], scale);
+                let drawn = InverseWishart { df: count - size as f64 - 1.0, scale }.sample(rng)?;
+                self.set_value(&group, &drawn, values);
+            } else if self.value(&group, values)[0] != 0.0 {
+                let shape = 0.5 * count - 1.0;
+                let gamma = Gamma::new(shape, 1.0)
+                    .map_err(|_| Error::argument("prior", shape, "an inverse gamma of positive shape"))?;
+                let variance = 0.5 * scale[0] / gamma.sample(rng).max(f64::MIN_POSITIVE);
+                self.set_value(&group, &[variance.clamp(1e-300, 1e300)], values);
             }
-            return Ok(());
-        }
-        for (group, entries) in self.variance_groups(property) {
-            if !property.may_move(entries[0]) || entries.iter().any(|i| values[*i] == 0.0) {
-                continue;
-            }
-            let shape = 0.5 * count * group.len() as f64 - 1.0;
-            let scale = 0.5 * group.iter().map(|i| residual[*i]).sum::<f64>();
-            let gamma = Gamma::new(shape, 1.0)
-                .map_err(|_| Error::argument("prior", shape, "an inverse gamma of positive shape"))?;
-            let variance = scale / gamma.sample(rng).max(f64::MIN_POSITIVE);
-            entries.iter().for_each(|i| values[*i] = variance.clamp(1e-300, 1e300));
         }
         Ok(())
     }

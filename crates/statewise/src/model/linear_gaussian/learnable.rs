@@ -94,12 +94,12 @@ impl Learnable for LinearGaussianSsm {
             (self.initial.sums(&statistics.values), self.dynamics.sums(&statistics.values));
         let square = |yy: &[f64], i: usize| if yy.len() > d { yy[i * d + i] } else { yy[i] };
         let collapsed = |i: &usize| {
-            let mean = initial.yx[*i] / initial.count;
-            let variance = square(&initial.yy, *i) / initial.count - mean * mean;
-            variance > 0.0 && variance < COLLAPSED * square(&dynamics.yy, *i) / dynamics.count
+            let mean = initial.yx[*i] / initial.counts[0];
+            let variance = square(&initial.yy, *i) / initial.counts[0] - mean * mean;
+            variance > 0.0 && variance < COLLAPSED * square(&dynamics.yy, *i) / dynamics.counts[0]
         };
         let found: Vec<usize> = (0..d).filter(collapsed).collect();
-        if initial.count >= 2.0 || found.is_empty() {
+        if initial.counts[0] >= 2.0 || found.is_empty() {
             return Vec::new();
         }
         vec![format!(

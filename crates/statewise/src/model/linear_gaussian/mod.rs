@@ -3,6 +3,8 @@
 mod array_checks;
 mod conjugate;
 mod covariance;
+mod covariance_blocks;
+mod covariance_step;
 mod draw;
 mod e_step;
 mod gibbs;
@@ -25,6 +27,7 @@ mod subspace;
 
 pub use conjugate::{MatrixNormalInverseWishart, NormalInverseWishart, RegressionSums};
 pub use covariance::CovarianceForm;
+pub use covariance_blocks::{BlockForm, CovarianceBlock};
 pub use gibbs::{Gibbs, GibbsSamples, GibbsState};
 pub use info_params::LgssmInfoParams;
 pub use inverse_wishart::InverseWishart;

@@ -15,9 +15,10 @@ use std::ops::Range;
 
 use super::conjugate::MatrixNormalInverseWishart;
 use super::covariance::{CovarianceForm, Precision};
+use super::covariance_blocks::Group;
+use super::inverse_wishart::InverseWishart;
 use super::matrix::{add_outer, dot, product, product_transposed, symmetrise};
 use crate::params::Array;
-use statewise_kernels::math::ln_gamma;
 
 /// An array that holds some columns of W.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +47,8 @@ pub(super) struct Regression {
 /// n, Σ y xᵀ \[N, p\], Σ x xᵀ \[p, p\] and Σ y yᵀ (\[N, N\] or its diagonal), of data, a prior or both.
 #[derive(Clone, Debug)]
 pub(super) struct Sums {
-    pub(super) count: f64,
+    /// n of each output; a prior may count more in one block of Σ than in another.
+    pub(super) counts: Vec<f64>,
     pub(super) yx: Vec<f64>,
     pub(super) xx: Vec<f64>,
     pub(super) yy: Vec<f64>,
@@ -67,7 +69,7 @@ impl Regression {
     }
 
     fn yy_len(&self) -> usize {
-        if self.form == CovarianceForm::Full { self.outputs * self.outputs } else { self.outputs }
+        if self.form.is_diagonal() { self.outputs } else { self.outputs * self.outputs }
     }
 
     /// Values in its statistics.
@@ -91,43 +93,48 @@ impl Regression {
         let (count, rest) = stats[self.stats.clone()].split_at(1);
         let (yx, rest) = rest.split_at(self.outputs * p);
         let (xx, yy) = rest.split_at(p * p);
-        Sums { count: count[0], yx: yx.to_vec(), xx: xx.to_vec(), yy: yy.to_vec() }
+        Sums { counts: vec![count[0]; self.outputs], yx: yx.to_vec(), xx: xx.to_vec(), yy: yy.to_vec() }
     }
 
     /// The sums that make a conjugate prior look like data: with them −½ n log |Σ| − ½ tr Σ⁻¹ S(W) is
     /// its log density, up to a constant.
     ///
-    /// A diagonal Σ has the inverse gammas that are the marginals of the inverse Wishart, a scalar one
-    /// that of the mean of its scale.
+    /// A block of b dimensions has the marginal InverseWishart(ν − N + b, Ψ_bb), so a variance the inverse gamma of
+    /// b = 1; k copies of one value have that of the mean of their scales, in k equal shares.
     pub(super) fn prior_sums(&self) -> Option<Sums> {
         let prior = self.prior.as_ref()?;
         let (n, p) = (self.outputs, self.regressors());
         let yx = product(prior.loc.values(), prior.col_precision.values(), n, p, p);
         let mut yy = product_transposed(&yx, prior.loc.values(), n, p, n);
-        let scale = prior.scale.values();
-        let own = match self.form {
-            CovarianceForm::Full => prior.df + n as f64 + 1.0,
-            CovarianceForm::Diagonal => prior.df - n as f64 + 3.0,
-            CovarianceForm::Scalar => (prior.df - n as f64 + 3.0) / n as f64,
-        };
-        match self.form {
-            CovarianceForm::Full => yy.iter_mut().zip(scale).for_each(|(y, s)| *y += s),
-            CovarianceForm::Diagonal => {
-                yy = (0..n).map(|i| yy[i * n + i] + scale[i * n + i]).collect();
-            }
-            CovarianceForm::Scalar => {
-                let mean = (0..n).map(|i| scale[i * n + i]).sum::<f64>() / n as f64;
-                yy = (0..n).map(|i| yy[i * n + i] + mean / n as f64).collect();
+        let mut counts = vec![p as f64; n];
+        for group in self.form.groups(n, &[]) {
+            let (size, share) = (group.size(), 1.0 / group.copies.len() as f64);
+            let marginal = self.prior_of(prior, &group);
+            for copy in &group.copies {
+                copy.iter().for_each(|i| counts[*i] += share * (marginal.df + size as f64 + 1.0));
+                for (at, scale) in marginal.scale.values().iter().enumerate() {
+                    yy[copy[at / size] * n + copy[at % size]] += share * scale;
+                }
             }
         }
-        Some(Sums { count: p as f64 + own, yx, xx: prior.col_precision.values().to_vec(), yy })
+        if self.form.is_diagonal() {
+            yy = (0..n).map(|i| yy[i * n + i]).collect();
+        }
+        Some(Sums { counts, yx, xx: prior.col_precision.values().to_vec(), yy })
+    }
+
+    /// The prior of a group's value.
+    fn prior_of(&self, prior: &MatrixNormalInverseWishart, group: &Group) -> InverseWishart {
+        let (n, size) = (self.outputs, group.size());
+        let scale = Array::new(&[size, size], group.mean_of(prior.scale.values(), n));
+        InverseWishart { df: prior.df - n as f64 + size as f64, scale }
     }
 
     /// The statistics, with the prior's where it counts.
     pub(super) fn sums_with_prior(&self, stats: &[f64], prior: bool) -> Sums {
         let mut sums = self.sums(stats);
         if let Some(more) = self.prior_sums().filter(|_| prior) {
-            sums.count += more.count;
+            sums.counts.iter_mut().zip(&more.counts).for_each(|(a, b)| *a += b);
             sums.yx.iter_mut().zip(&more.yx).for_each(|(a, b)| *a += b);
             sums.xx.iter_mut().zip(&more.xx).for_each(|(a, b)| *a += b);
             sums.yy.iter_mut().zip(&more.yy).for_each(|(a, b)| *a += b);
@@ -165,7 +172,7 @@ impl Regression {
 
     /// Σ⁻¹; `None` where its noisy part is singular.
     pub(super) fn precision(&self, params: &[Array]) -> Option<Precision> {
-        Precision::new(self.form, params[self.cov].values(), self.outputs)
+        Precision::new(&self.form, params[self.cov].values(), self.outputs)
     }
 
     /// Σ y xᵀ − W Σ x xᵀ, shape \[N, p\].
@@ -181,7 +188,7 @@ impl Regression {
         let (n, p) = (self.outputs, self.regressors());
         let slope = self.slope(sums, weights);
         let mut residual = sums.yy.clone();
-        if self.form == CovarianceForm::Full {
+        if !self.form.is_diagonal() {
             let fitted = product_transposed(weights, &sums.yx, n, p, n);
             let crossed = product_transposed(&slope, weights, n, p, n);
             for (r, (f, c)) in residual.iter_mut().zip(fitted.iter().zip(&crossed)) {
@@ -200,7 +207,8 @@ impl Regression {
 
     /// −½ n log |Σ| − ½ tr Σ⁻¹ S(W), over the dimensions with noise.
     pub(super) fn objective(&self, sums: &Sums, weights: &[f64], precision: &Precision) -> f64 {
-        -0.5 * (sums.count * precision.log_det + precision.trace_with(&self.residual(sums, weights)))
+        -0.5 * (dot(&sums.counts, &precision.log_dets)
+            + precision.trace_with(&self.residual(sums, weights)))
     }
 
     /// Adds the gradient of [`Regression::objective`]; NaN in dimensions without noise, where the
@@ -222,7 +230,7 @@ impl Regression {
         for i in 0..n {
             for j in 0..n {
                 let around: f64 = (0..n).map(|k| whitened[i * n + k] * precision.at(k, j)).sum();
-                cov[i * n + j] = 0.5 * (around - sums.count * precision.at(i, j));
+                cov[i * n + j] = 0.5 * (around - sums.counts[i] * precision.at(i, j));
             }
         }
         for i in (0..n).filter(|i| !precision.noisy.contains(i)) {
@@ -242,20 +250,9 @@ impl Regression {
         let Some(precision) = self.precision(params).filter(|p| p.noisy.len() == self.outputs) else {
             return f64::NEG_INFINITY;
         };
-        let n = self.outputs;
-        let psi = prior.scale.values();
-        let shape = 0.5 * (prior.df - n as f64 + 1.0);
-        let gamma = |scale: f64| shape * (0.5 * scale).ln() - ln_gamma(shape);
-        let constant = match self.form {
-            CovarianceForm::Full => prior.log_normaliser(),
-            CovarianceForm::Diagonal => {
-                prior.weights_log_normaliser() + (0..n).map(|i| gamma(psi[i * n + i])).sum::<f64>()
-            }
-            CovarianceForm::Scalar => {
-                let mean = (0..n).map(|i| psi[i * n + i]).sum::<f64>() / n as f64;
-                prior.weights_log_normaliser() + gamma(mean)
-            }
-        };
+        let groups = self.form.groups(self.outputs, &[]);
+        let constant = prior.weights_log_normaliser()
+            + groups.iter().map(|g| self.prior_of(prior, g).log_normaliser()).sum::<f64>();
         constant + self.objective(&sums, &self.weights(params), &precision)
     }
 
@@ -264,7 +261,7 @@ impl Regression {
         *sums.count += w;
         add_outer(sums.yx, y, x, w);
         add_outer(sums.xx, x, x, w);
-        if self.form == CovarianceForm::Full {
+        if !self.form.is_diagonal() {
             add_outer(sums.yy, y, y, w);
         } else {
             sums.yy.iter_mut().zip(y).for_each(|(s, y)| *s += w * y * y);
@@ -274,7 +271,7 @@ impl Regression {
     /// Adds w times the (co)variance of y to Σ y yᵀ.
     pub(super) fn add_cov_of_outputs(&self, sums: &mut SumsMut<'_>, cov: &[f64], w: f64) {
         let n = self.outputs;
-        if self.form == CovarianceForm::Full {
+        if !self.form.is_diagonal() {
             sums.yy.iter_mut().zip(cov).for_each(|(s, c)| *s += w * c);
         } else {
             sums.yy.iter_mut().enumerate().for_each(|(i, s)| *s += w * cov[i * n + i]);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::conjugate::{MatrixNormalInverseWishart, NormalInverseWishart};
 use super::covariance::CovarianceForm;
+use super::covariance_blocks::Kind;
 use crate::error::{Error, Result};
 
 /// Sizes, structure and priors of a linear Gaussian state space model.
@@ -44,7 +45,9 @@ fn yes() -> bool {
 /// Priors of the three parts.
 ///
 /// Where a covariance is diagonal, its variances have the inverse gammas that are the marginals of the
-/// inverse Wishart, InverseGamma((ν − N + 1)/2, Ψ_ii/2); a scalar one has that of the mean of Ψ_ii.
+/// inverse Wishart, InverseGamma((ν − N + 1)/2, Ψ_ii/2); a scalar one has that of the mean of Ψ_ii. A full block
+/// of n dimensions has the marginal InverseWishart(ν − N + n, Ψ_bb), blocks that share a value that of the mean of
+/// Ψ_bb; blocks of form equal have no conjugate prior.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConjugatePriors {
@@ -95,11 +98,24 @@ impl LinearGaussianSpec {
     /// Checks sizes and priors.
     ///
     /// # Errors
-    /// [`Error::Argument`] naming what does not fit.
+    /// [`Error::Argument`] naming what does not fit: sizes, blocks that are no partition, priors.
     pub fn check(&self) -> Result<()> {
         for (name, size) in [("state_dim", self.state_dim), ("emission_dim", self.emission_dim)] {
             if size == 0 {
                 return Err(Error::argument(name, 0, "at least 1"));
+            }
+        }
+        let (d, m) = (self.state_dim, self.emission_dim);
+        let forms = [
+            ("initial_cov", &self.initial_cov, d),
+            ("dynamics_cov", &self.dynamics_cov, d),
+            ("emissions_cov", &self.emissions_cov, m),
+        ];
+        for (name, form, n) in forms {
+            form.check(name, n)?;
+            if self.prior.is_some() && form.groups(n, &[]).iter().any(|g| g.kind == Kind::Equal) {
+                let expected = "blocks that are full, diagonal or scalar beside a conjugate prior";
+                return Err(Error::argument(name, "a block of form equal", expected));
             }
         }
         let Some(prior) = &self.prior else { return Ok(()) };

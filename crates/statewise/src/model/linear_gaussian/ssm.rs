@@ -41,15 +41,17 @@ impl LinearGaussianSsm {
         schema.push(real("initial.mean", "initial_mean", &[d]));
         let columns = vec![Columns { array: 0, width: 1 }];
         let mut end = 0;
-        let mut part = |schema: &mut Vec<ParamSpec>, columns, cov: ParamSpec, form, outputs, prior| {
-            schema.push(cov);
-            let mut part = Regression { outputs, columns, cov: schema.len() - 1, form, prior, stats: 0..0 };
-            part.stats = end..end + part.num_stats();
-            end = part.stats.end;
-            part
-        };
+        let mut part =
+            |schema: &mut Vec<ParamSpec>, columns, cov, form: &CovarianceForm, outputs, prior| {
+                schema.push(cov);
+                let (cov, form) = (schema.len() - 1, form.clone());
+                let mut part = Regression { outputs, columns, cov, form, prior, stats: 0..0 };
+                part.stats = end..end + part.num_stats();
+                end = part.stats.end;
+                part
+            };
         let cov = spec.initial_cov.spec("initial.cov", "initial_covariance", d);
-        let initial = part(&mut schema, columns, cov, spec.initial_cov, d, initial);
+        let initial = part(&mut schema, columns, cov, &spec.initial_cov, d, initial);
         let weights = |schema: &mut Vec<ParamSpec>, name: &str, keyword: &str, rows: usize, bias: bool| {
             let mut columns = Vec::new();
             let mut add = |what: &str, shape: &[usize], width: usize| {
@@ -67,10 +69,10 @@ impl LinearGaussianSsm {
         };
         let columns = weights(&mut schema, "dynamics", "dynamics", d, spec.has_dynamics_bias);
         let cov = spec.dynamics_cov.spec("dynamics.cov", "dynamics_covariance", d);
-        let dynamics = part(&mut schema, columns, cov, spec.dynamics_cov, d, dynamics);
+        let dynamics = part(&mut schema, columns, cov, &spec.dynamics_cov, d, dynamics);
         let columns = weights(&mut schema, "emissions", "emission", m, spec.has_emissions_bias);
         let cov = spec.emissions_cov.spec("emissions.cov", "emission_covariance", m);
-        let emissions = part(&mut schema, columns, cov, spec.emissions_cov, m, emissions);
+        let emissions = part(&mut schema, columns, cov, &spec.emissions_cov, m, emissions);
         Ok(LinearGaussianSsm { spec, schema, initial, dynamics, emissions })
     }
 
@@ -94,11 +96,11 @@ impl LinearGaussianSsm {
         let array = |path: &str| params.get(&self.schema, path).cloned();
         let required =
             |path: &str| array(path).ok_or_else(|| Error::argument("params", "an incomplete schema", path));
-        let full = |path: &str, form: CovarianceForm, n: usize| -> Result<Array> {
+        let full = |path: &str, form: &CovarianceForm, n: usize| -> Result<Array> {
             Ok(Array::new(&[n, n], form.matrix_of(required(path)?.values(), n)))
         };
         let emissions_cov = required("emissions.cov")?;
-        let diagonal_emissions_cov = self.spec.emissions_cov != CovarianceForm::Full;
+        let diagonal_emissions_cov = self.spec.emissions_cov.is_diagonal();
         let emissions_cov = if diagonal_emissions_cov {
             Array::new(&[m], self.spec.emissions_cov.variances(emissions_cov.values(), m))
         } else {
@@ -106,12 +108,12 @@ impl LinearGaussianSsm {
         };
         Ok(LgssmParams {
             initial_mean: required("initial.mean")?,
-            initial_cov: full("initial.cov", self.spec.initial_cov, d)?,
+            initial_cov: full("initial.cov", &self.spec.initial_cov, d)?,
             initial_diffuse: None,
             dynamics_weights: required("dynamics.weights")?,
             dynamics_bias: array("dynamics.bias"),
             dynamics_input_weights: array("dynamics.input_weights"),
-            dynamics_cov: full("dynamics.cov", self.spec.dynamics_cov, d)?,
+            dynamics_cov: full("dynamics.cov", &self.spec.dynamics_cov, d)?,
             emissions_weights: required("emissions.weights")?,
             emissions_bias: array("emissions.bias"),
             emissions_input_weights: array("emissions.input_weights"),
@@ -125,10 +127,7 @@ impl LinearGaussianSsm {
     pub(super) fn raise_gradient(&self, lowered: &LgssmParams) -> Params {
         let (d, m) = (self.spec.state_dim, self.spec.emission_dim);
         let optional = |array: &Option<Array>| array.as_ref().map_or(vec![], |a| a.values().to_vec());
-        let emissions_cov = match self.spec.emissions_cov {
-            CovarianceForm::Scalar => vec![lowered.emissions_cov.values()[..m].iter().sum()],
-            _ => lowered.emissions_cov.values().to_vec(),
-        };
+        let emissions_cov = self.spec.emissions_cov.pull_back(lowered.emissions_cov.values(), m);
         let array = |path: &str| match path {
             "initial.mean" => lowered.initial_mean.values().to_vec(),
             "initial.cov" => self.spec.initial_cov.pull_back(lowered.initial_cov.values(), d),
