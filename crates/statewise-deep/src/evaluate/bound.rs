@@ -116,7 +116,8 @@ impl<R: Real> DeepMarkovModel<R> {
     }
 
     /// −log of the evidence that a particle filter with proposal q estimates; particles are drawn anew
-    /// where fewer than half of them are effective.
+    /// where fewer than half of them are effective. With few particles and a q that reads the future, whole
+    /// paths ([`DeepMarkovModel::importance_sampling`]) may do better.
     ///
     /// # Errors
     /// As [`DeepMarkovModel::bound`].

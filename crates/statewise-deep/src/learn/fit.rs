@@ -153,6 +153,10 @@ impl<R: Real> Run<'_, R> {
             }
             let last = state.epochs() == self.options.epochs;
             let epoch = state.epochs();
+            if self.valid.is_none() {
+                state.best = state.evaluated().to_vec();
+                state.best_epoch = epoch;
+            }
             if epoch.is_multiple_of(self.options.evaluate_every) || last {
                 self.evaluate(state)?;
             }

@@ -19,6 +19,7 @@ pub enum Objective {
     /// log 1/K Σ_k p(x, z^k) / q(z^k | x), importance-weighted.
     Iwae,
     /// The log evidence estimate of a particle filter that resamples below this share of effective particles.
+    /// With an inference network that reads the future, resampling costs: weights know less than proposals.
     Fivo {
         /// Share of effective particles below which particles are drawn anew.
         resample_below: f64,
@@ -76,7 +77,8 @@ pub struct FitOptions {
     pub bucketed: bool,
     /// Adam or another rule, its schedule (in updates), the limit of the gradient's norm.
     pub optimizer: Optimizer,
-    /// Whether a constant rate falls along a cosine to zero, at the last of all epochs.
+    /// Whether a constant rate falls along a cosine to zero, at the last of all epochs; a run that is
+    /// resumed with more epochs then differs from one that had them from the start.
     pub cosine: bool,
     /// Limit of every entry of the gradient.
     pub clip_value: Option<f64>,
