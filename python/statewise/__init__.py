@@ -14,8 +14,10 @@ import os as _os
 from typing import TYPE_CHECKING
 
 from . import _native
-from . import diagnostics, hidden_markov_model, linear_gaussian_ssm, optim, structural
+from . import datasets, deep_markov_model, diagnostics, hidden_markov_model, linear_gaussian_ssm, optim, structural
 from .data import Dataset, as_dataset
+from .deep_markov_model import *  # noqa: F403
+from .deep_markov_model import __all__ as _deep_markov
 from .errors import StatewiseError
 from .files import SavedModel, load, save
 from .hidden_markov_model import *  # noqa: F403
@@ -70,6 +72,8 @@ __all__ = [
     "as_dataset",
     "compute_state_overlap",
     "cross_validate",
+    "datasets",
+    "deep_markov_model",
     "diagnostics",
     "find_permutation",
     "hidden_markov_model",
@@ -87,6 +91,7 @@ __all__ = [
     "structural",
     "unpad_sequences",
 ]
+__all__ += _deep_markov
 __all__ += _hidden_markov
 __all__ += _linear_gaussian
 

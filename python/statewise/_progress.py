@@ -16,17 +16,31 @@ class ProgressLine:
         self.width = 0
 
     def show(self, done: int, total: int, value: float) -> None:
-        now = time.monotonic()
-        if not self.shown or (now - self.last < 0.1 and done < total):
-            return
-        self.last = now
-        filled = 20 * done // max(total, 1)
-        text = f"{self.what} [{'#' * filled}{'.' * (20 - filled)}] {done}/{total}  {value:.6g}"
-        sys.stderr.write("\r" + text.ljust(self.width))
+        if self.due() or (self.shown and done >= total):
+            self.write(done / max(total, 1), f"{done}/{total}  {value:.6g}")
+
+    def due(self) -> bool:
+        """Whether it is shown, and long enough ago that it was written."""
+        return self.shown and time.monotonic() - self.last >= 0.1
+
+    def write(self, share: float, text: str) -> None:
+        """Shows which share is done, and a few words."""
+        self.last = time.monotonic()
+        filled = max(0, min(20, int(20 * share)))
+        line = f"{self.what} [{'#' * filled}{'.' * (20 - filled)}] {text}"
+        sys.stderr.write("\r" + line.ljust(self.width))
         sys.stderr.flush()
-        self.width = len(text)
+        self.width = len(line)
 
     def close(self) -> None:
         if self.shown and self.width:
             sys.stderr.write("\n")
             sys.stderr.flush()
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 1:02:03 or 2:03."""
+    whole = max(0, round(min(seconds, 1e8)))
+    hours, rest = divmod(whole, 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,4 +1,5 @@
-"""Model files: a model with its parameters as readable JSON, free of code.
+"""Model files: a model with its parameters as readable JSON, free of code; of deep Markov models, whose
+weights are many, as safetensors.
 
 The same files are read and written in Rust and by the command line.
 """
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 from . import _native
 from . import hidden_markov_model, linear_gaussian_ssm, structural
+from .deep_markov_model import DeepMarkovModel
 from .parameters import Params, Properties
 from .ssm import SSM, rebuild
 
@@ -24,7 +26,7 @@ _KINDS: dict[str, tuple[Any, type[SSM]]] = {
 
 
 class SavedModel(NamedTuple):
-    """What a model file holds."""
+    """What a model file holds. A deep Markov model has its weights itself: `params` and `props` are empty."""
 
     model: Any
     params: Params
@@ -49,6 +51,10 @@ def save(
 
 def load(path: str | PathLike[str]) -> SavedModel:
     """Reads a model file; a wrong version or a damaged file is a `StatewiseError`."""
+    if _is_safetensors(path):
+        native, notes = _native.Dmm.load(path)
+        preset = notes.pop("preset", "default")
+        return SavedModel(DeepMarkovModel._of(native, preset), Params(), Properties(), notes)
     name, spec, arrays, props, provenance = _native.load(path)
     members = json.loads(spec)
     module, general = _KINDS[members.pop("kind")]
@@ -61,3 +67,14 @@ def load(path: str | PathLike[str]) -> SavedModel:
         for field, value in saved.items():
             setattr(leaf, field, value)
     return SavedModel(model, model._params(arrays), properties, provenance)
+
+
+def _is_safetensors(path: str | PathLike[str]) -> bool:
+    """Whether a header of JSON follows its own length, eight bytes that no text begins with."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(9)
+            size = file.seek(0, 2)
+    except OSError:
+        return False  # The reader has the message.
+    return len(start) == 9 and start[8:] == b"{" and int.from_bytes(start[:8], "little") <= size

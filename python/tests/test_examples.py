@@ -73,6 +73,19 @@ CLAIMS = {
         (r"recessions: (\S+)", -2.0, -1.3),
         (r"fell below -2: (\d)", 7, 7),
     ],
+    "deep_markov_pendulum": [
+        (r"before: (\S+)", 2.0, 20.0),
+        (r"after 120 epochs: (\S+)", -3.0, 1.0),
+        (r"off by (\S+),", 0.1, 0.4),
+        (r"readings: (\d+)%", 70, 100),
+    ],
+    "chorales": [
+        (r"before training: (\S+)", 40, 70),
+        (r"^Evaluation\(bound, 1 sample: (\S+)", 7, 14),
+        (r"filter, 50 particles: (\S+)", 7, 14),
+        (r"hidden: probability (\S+)", 0.1, 1.0),
+        (r"other keys (\S+)", 0.0, 0.08),
+    ],
     "streaming": [
         (r"last quarter, fixed parameters: (\d+)%", 0, 50),
         (r"last quarter, online EM: (\d+)%", 95, 100),

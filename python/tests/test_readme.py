@@ -12,16 +12,18 @@ import statewise as sw
 from statewise.hidden_markov_model import GaussianHMM
 
 
-def test_the_examples_of_the_front_page_run_one_after_the_other(monkeypatch):
+def test_the_examples_of_the_front_page_run_one_after_the_other(monkeypatch, tmp_path):
     root = Path(__file__).resolve().parents[2]
-    monkeypatch.chdir(root)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "testdata").symlink_to(root / "testdata")
     blocks = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     assert names["posterior"].smoothed_covariances.shape == (500, 2, 2)
     assert np.all(names["lower"] < names["upper"]) and names["lower"].shape == (24, 1)
+    assert names["latents"].shape[1] == 16 and (tmp_path / "drawn.mid").stat().st_size > 100
 
 
 def test_the_readme_example_of_dynamax_runs_with_seeds_for_keys():

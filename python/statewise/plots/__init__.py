@@ -4,6 +4,7 @@ Every function draws on the axes it is given, or on new ones, and returns them; 
 always new.
 """
 
+from .deep import plot_latents, plot_piano_roll, plot_training
 from .diagnostics import plot_diagnostics
 from .discrete import (
     plot_learning_curve,
@@ -18,10 +19,13 @@ __all__ = [
     "plot_components",
     "plot_diagnostics",
     "plot_forecast",
+    "plot_latents",
     "plot_learning_curve",
+    "plot_piano_roll",
     "plot_posterior",
     "plot_series",
     "plot_states",
+    "plot_training",
     "plot_transition_matrix",
     "state_colors",
 ]
