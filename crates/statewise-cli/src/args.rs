@@ -128,7 +128,7 @@ pub(crate) enum Method {
 /// Which columns mean what.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ColumnArgs {
-    /// Columns of the observations (default: the only one left, or those of the model)
+    /// Columns of the observations (default: those of the model, or the only one left; all left for dmm)
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub(crate) columns: Vec<String>,
     /// Column that tells sequences apart; its rows need not be neighbours
