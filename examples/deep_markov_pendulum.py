@@ -2,7 +2,7 @@
 
 The angle swings with friction and noise; three sensors see curved functions of it, a fifth of their readings
 is missing. A small deep Markov model learns transition, emission and inference network together from 60
-runs, fills the gaps of runs that it never saw, and goes on with one.
+runs, fills the gaps of runs that it never saw, and goes on with them.
 
 What to change next: `inference="ST-L"` and `dmm.stream()`, to tell the state while readings come; `epochs`
 (more helps); more gaps; sensors of your own.
@@ -22,7 +22,7 @@ rng = np.random.default_rng(0)
 
 
 def swing(num_runs, num_steps=40):
-    angle, speed = rng.uniform(-1.5, 1.5, num_runs), rng.normal(scale=0.5, size=num_runs)
+    angle, speed = rng.uniform(-1.5, 1.5, num_runs), rng.uniform(-0.3, 0.3, num_runs)
     path = []
     for _ in range(num_steps):
         speed += -0.25 * np.sin(angle) - 0.01 * speed + rng.normal(scale=0.02, size=num_runs)
@@ -36,20 +36,24 @@ def see(angle):
     return sensors + rng.normal(scale=0.1, size=sensors.shape)
 
 
-train, valid, test = (see(swing(num_runs)) for num_runs in (60, 20, 20))
-hidden = rng.random(test.shape) < 0.2
-gaps = np.where(hidden, np.nan, test)
+def with_gaps(readings):
+    return np.where(rng.random(readings.shape) < 0.2, np.nan, readings)
 
-dmm = sw.DeepMarkovModel(
-    3, "gaussian", latent_dim=4, rnn_size=24, emission_width=24, transition_width=24, rnn_dropout=0.0
-)
+
+train, valid, test = (see(swing(num_runs)) for num_runs in (60, 20, 20))
+train, valid, gaps = (with_gaps(readings) for readings in (train, valid, test))
+hidden = np.isnan(gaps)
+
+# `observe_missing`: the inference network is told which readings are missing.
+sizes = {"latent_dim": 4, "rnn_size": 24, "emission_width": 24, "transition_width": 24}
+dmm = sw.DeepMarkovModel(3, "gaussian", **sizes, rnn_dropout=0.0, observe_missing=True)
 print(f"before: {dmm.bound(valid, 10).per_step:.2f} nats per step")
-fit = dmm.fit(train, valid, epochs=120, learning_rate=0.01, annealing_updates=100, average=0.98)
+fit = dmm.fit(train, valid, epochs=200, learning_rate=0.01, annealing_updates=100, average=0.98)
 print(f"after {fit.epochs} epochs: {dmm.bound(valid, 10).per_step:.2f} nats per step")
 
 filled = dmm.fill_missing(gaps, 50)
 error = np.sqrt(np.mean((filled.means - test)[hidden] ** 2))
-guess = np.sqrt(np.mean((test - train.mean(axis=(0, 1)))[hidden] ** 2))
+guess = np.sqrt(np.mean((test - np.nanmean(train, axis=(0, 1)))[hidden] ** 2))
 print(f"hidden readings: off by {error:.2f}, the mean of all readings by {guess:.2f} (noise 0.10)")
 
 horizon = 10

@@ -152,11 +152,12 @@ def test_evaluations_are_per_step_and_per_sequence():
     np.testing.assert_allclose(found.mean_of_sequences, np.mean(found.per_sequence / lengths), rtol=1e-14)
     assert 0 < found.divergence_per_step < found.per_step
     assert found.num_samples == 4 and "bound, 4 samples" in repr(found)
-    sampled, filtered = dmm.importance_sampling(lists, 300), dmm.particle_bound(lists, 100)
-    assert "importance sampling, 300 samples" in repr(sampled) and "100 particles" in repr(filtered)
-    # All three estimate the same evidence; the bound lies above.
-    np.testing.assert_allclose(sampled.per_step, filtered.per_step, rtol=0.01)
-    assert sampled.per_step < dmm.bound(lists, 50).per_step + 0.01
+    # All three estimate the same evidence, and the bound lies above it.
+    short = binary([2, 1, 3])
+    sampled, filtered = dmm.importance_sampling(short, 20_000), dmm.particle_bound(short, 5000)
+    assert "importance sampling, 20000 samples" in repr(sampled) and "5000 particles" in repr(filtered)
+    np.testing.assert_allclose(sampled.per_step, filtered.per_step, rtol=0.02)
+    assert sampled.per_step < dmm.bound(short, 1000).per_step
 
 
 def test_seeds_decide():
@@ -333,7 +334,7 @@ def test_a_function_sees_inputs_as_its_context():
     [
         (lambda z, theta: [z[0]], "found 1 values, expected 3"),
         (lambda z, theta: np.arctan(z), "arctan"),
-        (lambda z, theta: z if z[0] > 0 else -z, "comparison"),
+        (lambda z, theta: z if z[0] > 0 else -z, "not supported"),
         (lambda z, theta: ["a", "b", "c"], "found str"),
     ],
 )

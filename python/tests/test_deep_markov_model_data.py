@@ -80,13 +80,23 @@ def test_synthetic9_has_its_published_evidence_and_its_model_bounds_it():
     params = datasets.synthetic_lgssm(9)
     exact = -sw.lgssm_marginal_log_prob(params, data.valid.emissions) / 25
     np.testing.assert_allclose(exact.mean(), 3.0741, atol=5e-5)
-    dmm = datasets.synthetic_model(9, inference="ST-LR", rnn_size=8, seed=2)
+    dmm = datasets.synthetic_model(9, evidence="both", combiner="product", rnn_size=8, seed=2)
+    law = ["transition", "emission", "initial"]
+    dmm.fit(
+        data.train.emissions[:300],
+        epochs=15,
+        learning_rate=0.01,
+        annealing_updates=0.0,
+        average=0.0,
+        cosine=False,
+        frozen=law,
+    )
     found = dmm.bound(data.valid.emissions, 3)
-    assert found.per_step > exact.mean()
-    # Particles find the evidence whatever the inference network; a few sequences show it.
+    assert exact.mean() < found.per_step < exact.mean() + 0.7
+    # With the true law particles find the evidence, whatever the inference network.
     few = data.valid.emissions[:5, :6]
     want = -sw.lgssm_marginal_log_prob(params, few)
-    np.testing.assert_allclose(dmm.particle_bound(few, 20_000).per_sequence, want, rtol=0.02)
+    np.testing.assert_allclose(dmm.particle_bound(few, 5000).per_sequence, want, rtol=0.03)
 
 
 # ---- plots

@@ -103,15 +103,14 @@ class DmmFit:
 
     def to_parquet(self, path: str | PathLike[str]) -> None:
         """Writes the history as a Parquet file (needs pyarrow)."""
+        from importlib import import_module
+
         try:
-            import pyarrow
-            import pyarrow.parquet
+            pyarrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
         except ImportError as missing:  # pragma: no cover
             raise ImportError("to_parquet needs pyarrow: pip install pyarrow") from missing
-        columns = {
-            name: pyarrow.array(column, from_pandas=True) for name, column in self.history.items()
-        }
-        pyarrow.parquet.write_table(pyarrow.table(columns), path)
+        columns = {name: pyarrow.array(column, from_pandas=True) for name, column in self.history.items()}
+        parquet.write_table(pyarrow.table(columns), path)
 
     def plot(self) -> list[Axes]:
         """Draws the curves of training: `statewise.plots.plot_training`."""
@@ -162,7 +161,7 @@ class Watch:
         self.line.close()
 
     def _see(self, places: list[int], values: list[float], valid_bound: float | None) -> object:
-        now = DmmProgress(*places, *values, valid_bound)
+        now = DmmProgress._make((*places, *values, valid_bound))
         if self.line.due():
             passed = time.perf_counter() - self.start
             self.line.write(passed / max(passed + now.seconds_left, 1e-9), describe(now))

@@ -39,7 +39,12 @@ class TransitionFunction:
         arguments = [_vector(inputs[:latent_dim]), _vector(theta)]
         if context_dim:
             arguments.append(_vector(inputs[latent_dim:]))
-        answer = self.function(*arguments)
+        try:
+            answer = self.function(*arguments)
+        except TypeError as wrong:
+            raise StatewiseError(
+                f"transition_function: {wrong}; expected arithmetic and NumPy's {', '.join(_UNARY)}"
+            ) from wrong
         values: Sequence[Any] = [answer] if isinstance(answer, Symbol) else list(np.ravel(answer))
         if len(values) != latent_dim:
             raise StatewiseError(

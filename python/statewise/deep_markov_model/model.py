@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from .. import _native
 from .._driven import driven_rows
+from .._native import Dmm
 from .._seeds import Seed, as_seed
 from .._sizes import size
 from ..data import Dataset, as_dataset
@@ -56,7 +57,7 @@ class DeepMarkovModel:
     * `init_scheme`, `init_weight`: how weights are drawn with `seed`.
     """
 
-    _native: _native.Dmm
+    _native: Dmm
 
     def __init__(
         self,
@@ -105,14 +106,14 @@ class DeepMarkovModel:
         for name in ("self", "emission_dim", "preset", "seed"):
             del given[name]
         config = opt.model_config(preset, size("emission_dim", emission_dim), given)
-        self._become(_native.Dmm(json.dumps(config), as_seed(seed)), preset)
+        self._become(Dmm(json.dumps(config), as_seed(seed)), preset)
 
-    def _become(self, native: _native.Dmm, preset: str) -> None:
+    def _become(self, native: Dmm, preset: str) -> None:
         self._native, self._preset = native, preset
         self._config: dict[str, Any] = json.loads(native.config())
 
     @classmethod
-    def _of(cls, native: _native.Dmm, preset: str = "default") -> DeepMarkovModel:
+    def _of(cls, native: Dmm, preset: str = "default") -> DeepMarkovModel:
         model = cls.__new__(cls)
         model._become(native, preset)
         return model
@@ -174,7 +175,7 @@ class DeepMarkovModel:
     @classmethod
     def load(cls, path: str | PathLike[str]) -> DeepMarkovModel:
         """Reads a model file; a wrong version or a damaged file is a `StatewiseError`."""
-        native, notes = _native.Dmm.load(path)
+        native, notes = Dmm.load(path)
         return cls._of(native, notes.get("preset", "default"))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -390,5 +391,5 @@ class DeepMarkovModel:
 
 
 def _from_bytes(cls: type[DeepMarkovModel], content: bytes) -> DeepMarkovModel:
-    native, notes = _native.Dmm.from_bytes(content)
+    native, notes = Dmm.from_bytes(content)
     return cls._of(native, notes.get("preset", "default"))

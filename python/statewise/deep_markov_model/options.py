@@ -6,6 +6,7 @@ Every keyword is checked against the preset's value, so that an error names it.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -51,7 +52,7 @@ _CHOICES: dict[str, Any] = {
     "inference": Inference,
 }
 _READS = {"L": "left", "R": "right", "LR": "both"}
-_RULES = {"adam": adam, "adamw": adamw, "rmsprop": rmsprop, "adagrad": adagrad, "sgd": sgd}
+_RULES: dict[str, Callable[..., Optimizer]] = {"adam": adam, "adamw": adamw, "rmsprop": rmsprop, "adagrad": adagrad, "sgd": sgd}
 
 
 def model_config(preset: str, emission_dim: int, given: dict[str, Any]) -> dict[str, Any]:

@@ -35,25 +35,23 @@ def plot_forecast(
 
     * `forecast`: what `model.forecast` answers for one sequence.
     * `column`: which column of the emissions.
-    * `levels`: the probabilities of the intervals, those of a Gaussian.
+    * `levels`: the probabilities of the intervals: of a Gaussian, or of the draws of a deep Markov model.
     * `times`: what stands on the time axis, [T + H].
     * `actual`: what came to pass, [H] or [H, M].
     """
     y = _column(emissions, column)
     mean = _column(forecast.emission_means, column)
-    covs = np.asarray(forecast.emission_covs)
-    if covs.ndim != 3:
-        raise StatewiseError(f"forecast: found covariances of shape {covs.shape}, expected one sequence (H, M, M)")
-    spread = np.sqrt(covs[:, column, column])
+    if np.ndim(forecast.emission_means) > 2:
+        shape = np.shape(forecast.emission_means)
+        raise StatewiseError(f"forecast: found means of shape {shape}, expected one sequence (H, M)")
     t = np.arange(len(y) + len(mean)) if times is None else np.asarray(times)
     past = slice(max(0, len(y) - num_past), len(y))
     ax = new_axes(ax, (9.0, 3.2))
     ax.plot(t[past], y[past], color=INK, linewidth=1.0)
     future = t[len(y) : len(y) + len(mean)]
     for level in sorted(levels, reverse=True):
-        width = _quantile("levels", level) * spread
-        label = f"{100 * level:.3g} %"
-        draw_band(ax, future, mean - width, mean + width, COLORS[0], _SHADE, label)
+        lower, upper = _interval(forecast, column, level)
+        draw_band(ax, future, lower, upper, COLORS[0], _SHADE, f"{100 * level:.3g} %")
     ax.plot(future, mean, color=COLORS[0], label="forecast")
     if actual is not None:
         came = _column(actual, column)
@@ -146,6 +144,16 @@ def _quantile(argument: str, level: float) -> float:
     if not 0.0 < level < 1.0:
         raise StatewiseError(f"{argument}: found {level!r}, expected a number between 0 and 1")
     return NormalDist().inv_cdf(0.5 + level / 2.0)
+
+
+def _interval(forecast: Any, column: int, level: float) -> tuple[Any, Any]:
+    covs = getattr(forecast, "emission_covs", None)
+    if covs is None:
+        lower, upper = forecast.intervals(level)
+        return lower[:, column], upper[:, column]
+    mean = _column(forecast.emission_means, column)
+    width = _quantile("levels", level) * np.sqrt(np.asarray(covs)[:, column, column])
+    return mean - width, mean + width
 
 
 def _column(values: ArrayLike, column: int) -> NDArray[np.float64]:
