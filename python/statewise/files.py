@@ -35,13 +35,19 @@ class SavedModel(NamedTuple):
 
 
 def save(
-    model: SSM,
+    model: SSM | DeepMarkovModel,
     params: Params | Mapping[str, Any],
     props: Properties | None,
     path: str | PathLike[str],
     provenance: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes a model file; `provenance` are free notes (the data, the fit)."""
+    """Writes a model file; `provenance` are free notes (the data, the fit).
+
+    A deep Markov model holds its weights itself: `params` and `props` do not matter.
+    """
+    if isinstance(model, DeepMarkovModel):
+        model.save(path, provenance)
+        return
     props = model.properties() if props is None else props
     notes = {str(key): str(value) for key, value in (provenance or {}).items()}
     _native.save(

@@ -289,6 +289,8 @@ def test_a_saved_model_gives_the_same_bounds(tmp_path):
     for copy in (saved.model, sw.DeepMarkovModel.load(path), pickle.loads(pickle.dumps(dmm))):
         assert copy._preset == "pyro"
         np.testing.assert_array_equal(copy.bound(data).per_sequence, dmm.bound(data).per_sequence)
+    sw.save(saved.model, saved.params, saved.props, tmp_path / "again", {"data": "coins"})
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(sw.StatewiseError):
         sw.load(path)

@@ -36,15 +36,11 @@ def plot_training(fit: Any) -> list[Axes]:
         )
         bounds.axvline(fit.best_epoch, color="#777777", linewidth=0.8, linestyle="--", label="best epoch")
     bounds.set_ylabel("bound (nats per step)")
-    # The first epochs would squeeze all others.
-    shown = np.concatenate([history["train_bound"], valid[known]])
-    if len(epoch) > 10:
-        top = np.quantile(history["train_bound"][len(epoch) // 20 :], 0.99)
-        room = 0.08 * max(top - shown.min(), 1e-9)
-        bounds.set_ylim(shown.min() - room, top + room)
+    _leave_out_the_start(bounds, np.concatenate([history["train_bound"], valid[known]]))
     parts.plot(epoch, history["nll"], color=COLORS[2], linewidth=1.2, label="-log p(x | z)")
     parts.plot(epoch, history["kl"], color=COLORS[3], linewidth=1.2, label="divergence")
     parts.set_ylabel("nats per step")
+    _leave_out_the_start(parts, np.concatenate([history["nll"], history["kl"]]))
     norms.plot(epoch, history["gradient_norm"], color=INK, linewidth=1.0, label="gradient norm")
     norms.plot(epoch, history["kl_weight"], color=COLORS[5], linewidth=1.0, label="β")
     norms.set_ylim(bottom=0.0)
@@ -55,6 +51,14 @@ def plot_training(fit: Any) -> list[Axes]:
         ax.spines[["top", "right"]].set_visible(False)
     panels[0].get_figure().align_ylabels(panels)  # type: ignore[union-attr]
     return panels
+
+
+def _leave_out_the_start(ax: Axes, values: Any) -> None:
+    """Limits the axis to what most epochs need: the first ones would squeeze all others."""
+    if len(values) > 10:
+        low, top = values.min(), np.quantile(values, 0.95)
+        room = 0.08 * max(top - low, 1e-9)
+        ax.set_ylim(low - room, top + room)
 
 
 def plot_piano_roll(
