@@ -290,7 +290,8 @@ def test_a_saved_model_gives_the_same_bounds(tmp_path):
         assert copy._preset == "pyro"
         np.testing.assert_array_equal(copy.bound(data).per_sequence, dmm.bound(data).per_sequence)
     sw.save(saved.model, saved.params, saved.props, tmp_path / "again", {"data": "coins"})
-    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    again = sw.load(tmp_path / "again")
+    assert again.provenance == saved.provenance and again.model.bound(data).per_step == dmm.bound(data).per_step
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(sw.StatewiseError):
         sw.load(path)
