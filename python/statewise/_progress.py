@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 
@@ -28,6 +29,8 @@ class ProgressLine:
         self.last = time.monotonic()
         filled = max(0, min(20, int(20 * share)))
         line = f"{self.what} [{'#' * filled}{'.' * (20 - filled)}] {text}"
+        # A line that wraps could not be rewritten.
+        line = line[: shutil.get_terminal_size().columns - 1]
         sys.stderr.write("\r" + line.ljust(self.width))
         sys.stderr.flush()
         self.width = len(line)
