@@ -22,7 +22,7 @@ def build(data: Data, operation: str, variant: str):
     def run():
         model.parameters = start
         return model.fit(
-            rolls, preset="pyro", epochs=1, batch_size=BATCH_SIZE, kl_start=KL_WEIGHT, progress=False
+            rolls, preset="pyro", epochs=1, batch_size=BATCH_SIZE, annealing_start=KL_WEIGHT, progress=False
         )
 
     return run, lambda fit: {"loss": fit.history["nll"][-1] + KL_WEIGHT * fit.history["kl"][-1]}
