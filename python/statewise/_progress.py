@@ -5,6 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class ProgressLine:
@@ -39,6 +43,20 @@ class ProgressLine:
         if self.shown and self.width:
             sys.stderr.write("\n")
             sys.stderr.flush()
+
+
+class Watching:
+    """Times a fit and shows how far it is; a context that ends the line."""
+
+    def __init__(self, what: str, shown: bool) -> None:
+        self.line = ProgressLine(what, shown)
+
+    def __enter__(self) -> Self:
+        self.start = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.line.close()
 
 
 def duration(seconds: float) -> str:

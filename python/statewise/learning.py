@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _native
-from ._progress import ProgressLine
+from ._progress import Watching
 from ._sizes import whole
 from .data import Dataset, aligned
 from .errors import StatewiseError
@@ -214,23 +214,16 @@ def step_size(weights: float | Sequence[float] | None) -> dict[str, Any]:
     return {"step_size": "given", "weights": [float(weight) for weight in weights]}
 
 
-class Watch:
+class Watch(Watching):
     """Shows progress and asks the user's callback while a fit runs."""
 
     def __init__(
         self, model: SSM, what: str, verbose: bool, callback: Callable[[Progress], object] | None
     ) -> None:
         self.model, self.callback = model, callback
-        self.line = ProgressLine(what, verbose)
+        super().__init__(what, verbose)
         # Without a listener Rust need not convert parameters every iteration.
         self.see = self._see if callback is not None or self.line.shown else None
-
-    def __enter__(self) -> Watch:
-        self.start = time.perf_counter()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.line.close()
 
     def _see(self, iteration: int, num_iters: int, log_prob: float, arrays: Arrays) -> object:
         self.line.show(iteration + 1, num_iters, log_prob)

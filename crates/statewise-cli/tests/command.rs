@@ -1,38 +1,16 @@
 //! The real binary on real data: what it prints, what it writes, how it fails.
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 use std::process::{Command, Output};
 
 use statewise::Seed;
-use statewise::data::{Dataset, Table, Values};
+use statewise::data::{Dataset, Table};
 use statewise::infer::gaussian::GaussianOptions;
 use statewise::output::ModelFile;
 
-/// A directory of one test, removed at its end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("statewise-cli-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Scratch(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        std::fs::write(self.0.join(name), text).unwrap();
-        self.path(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use common::{Scratch, column, csv};
 
 fn series(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/series").join(name).display().to_string()
@@ -53,17 +31,6 @@ fn failure(args: &[&str], code: i32) -> String {
     let output = run(args);
     assert_eq!(output.status.code(), Some(code), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8(output.stderr).unwrap()
-}
-
-fn column(table: &Table, name: &str) -> Vec<f64> {
-    match &table.column(name).unwrap().values {
-        Values::Numbers(values) => values.clone(),
-        other => panic!("{name}: {other:?}"),
-    }
-}
-
-fn csv(text: &str) -> Table {
-    Table::from_csv(text.as_bytes(), "stdout").unwrap()
 }
 
 #[test]

@@ -1,38 +1,16 @@
 //! `statewise dmm` by the real binary: tiny models on chorales, tables, arrays and MIDI files.
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::Path;
 use std::process::{Command, Output};
 
 use statewise::Seed;
-use statewise::data::{Table, Values};
+use statewise::data::Table;
 use statewise_deep::DeepMarkovModel;
 use statewise_deep::data::PianoRolls;
 
-/// A directory of one test, removed at its end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("statewise-dmm-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Scratch(path)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        std::fs::write(self.0.join(name), text).unwrap();
-        self.path(name)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
+use common::{Scratch, column, csv};
 
 fn chorales() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/polyphonic/jsb_chorales.npz");
@@ -55,17 +33,6 @@ fn failure(args: &[&str], code: i32) -> String {
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
     error
-}
-
-fn csv(text: &str) -> Table {
-    Table::from_csv(text.as_bytes(), "stdout").unwrap()
-}
-
-fn column(table: &Table, name: &str) -> Vec<f64> {
-    match &table.column(name).unwrap().values {
-        Values::Numbers(values) => values.clone(),
-        other => panic!("{name}: {other:?}"),
-    }
 }
 
 /// Flags of a model that trains in a moment.

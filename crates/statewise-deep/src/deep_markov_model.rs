@@ -6,6 +6,7 @@ use statewise::data::Dataset;
 use statewise::{Error, Result, Seed};
 
 use crate::array::Real;
+use crate::checks::at_least_one;
 use crate::model::{DmmConfig, EmissionKind, Network};
 use crate::parameters::Tensor;
 
@@ -106,5 +107,11 @@ impl<R: Real> DeepMarkovModel<R> {
                 Err(Error::argument(place, data.rows()[i], expected))
             }
         }
+    }
+
+    /// Checks what every verb over drawn paths takes.
+    pub(crate) fn check_samples(&self, data: &Dataset<'_>, num_samples: usize) -> Result<()> {
+        at_least_one(&[("num_samples", num_samples)])?;
+        self.check_data("data", data)
     }
 }

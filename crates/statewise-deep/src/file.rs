@@ -6,13 +6,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use statewise::output::FORMAT;
+use statewise::output::{FORMAT, write_whole};
 use statewise::{Error, Result};
 
 use crate::array::Real;
@@ -85,7 +84,7 @@ impl<R: Real> DeepMarkovModel<R> {
     /// As [`DeepMarkovModel::from_bytes`]; a path that cannot be read.
     pub fn load(path: impl AsRef<Path>) -> Result<(Self, Provenance)> {
         let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|source| in_file(path, source))?;
+        let bytes = fs::read(path).map_err(|source| Error::in_file(path, source))?;
         Self::from_bytes(&bytes)
     }
 }
@@ -133,24 +132,6 @@ pub(crate) fn member<T: DeserializeOwned>(header: &HashMap<String, String>, name
 
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| damaged(e.to_string()))
-}
-
-/// Writes a file beside its place and then moves it there, so that it is never half written.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part: PathBuf = path.with_file_name(name);
-    let write = || {
-        let mut file = fs::File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, path)
-    };
-    write().map_err(|source| in_file(path, source))
-}
-
-pub(crate) fn in_file(path: &Path, source: std::io::Error) -> Error {
-    Error::Io { path: path.display().to_string(), source }
 }
 
 pub(crate) fn damaged(message: String) -> Error {

@@ -6,6 +6,7 @@
 //! batches: no graph, no padding, one matrix product for all time steps wherever a layer has no memory.
 
 mod array;
+mod checks;
 pub mod data;
 mod deep_markov_model;
 mod evaluate;

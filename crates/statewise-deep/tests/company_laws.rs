@@ -1,5 +1,7 @@
 //! A sequence's numbers are its own: whatever sequences, gaps and shards stand beside it.
 
+mod small;
+
 use rand::RngExt;
 use statewise::Seed;
 use statewise::data::Dataset;
@@ -7,15 +9,7 @@ use statewise_deep::learn::{Annealing, Fit, FitOptions, Objective};
 use statewise_deep::model::{Combiner, DmmConfig, EmissionKind, Evidence, GuideStart};
 use statewise_deep::{Cell, DeepMarkovModel};
 
-fn small(emission_dim: usize) -> DmmConfig {
-    DmmConfig {
-        latent_dim: 3,
-        emission_width: 5,
-        transition_width: 4,
-        rnn_size: 4,
-        ..DmmConfig::preset("default", emission_dim).unwrap()
-    }
-}
+use small::small;
 
 /// A binary sequence, the same for the same key; one entry in six is missing.
 fn sequence(key: u64, length: usize, dim: usize) -> Vec<f64> {

@@ -1,5 +1,7 @@
 //! The hand-written backward passes against central differences, for every option of the networks.
 
+mod small;
+
 use rand::RngExt;
 use statewise::Seed;
 use statewise::data::Dataset;
@@ -9,19 +11,17 @@ use statewise_deep::model::{
 };
 use statewise_deep::{Cell, DeepMarkovModel, InitScheme, Nonlinearity, Spread};
 
-/// A small model of the default preset.
-fn small(emission_dim: usize) -> DmmConfig {
+use small::small;
+
+/// The small model, smooth and with weights that all matter.
+fn smooth(emission_dim: usize) -> DmmConfig {
     DmmConfig {
-        latent_dim: 3,
-        emission_width: 5,
-        transition_width: 4,
-        rnn_size: 4,
         iaf_width: 4,
         init_scheme: InitScheme::Uniform,
         init_weight: 0.5,
         // NUMERICS: a kink within the step of a difference would spoil it.
         nonlinearity: Nonlinearity::Softplus,
-        ..DmmConfig::preset("default", emission_dim).unwrap()
+        ..small(emission_dim)
     }
 }
 
@@ -96,7 +96,7 @@ fn every_emission_has_its_gradient() {
                     emission_previous: previous,
                     emission_constant_variance: residual,
                     observe_missing: gaps,
-                    ..small(4)
+                    ..smooth(4)
                 };
                 check(&config, Objective::Elbo, 1, gaps);
             }
@@ -121,7 +121,7 @@ fn every_transition_has_its_gradient() {
                     spread,
                     transition_previous: initial == Initial::Learned,
                     input_dim: usize::from(spread == Spread::Scale),
-                    ..small(3)
+                    ..smooth(3)
                 };
                 check(&config, Objective::Elbo, 1, false);
             }
@@ -143,7 +143,7 @@ fn every_inference_network_has_its_gradient() {
                         CombinerWeights::Halves
                     },
                     guide_start: if particles == 1 { GuideStart::Learned } else { GuideStart::Noise },
-                    ..small(3)
+                    ..smooth(3)
                 };
                 check(&config, objective, particles, false);
             }
@@ -163,7 +163,7 @@ fn every_cell_has_its_gradient() {
                 rnn_initial_cell: 1.0,
                 rnn_laplace_bias: layers == 1,
                 embedding: if layers == 1 { 3 } else { 0 },
-                ..small(3)
+                ..smooth(3)
             };
             check(&config, Objective::Elbo, 1, false);
         }
@@ -180,7 +180,7 @@ fn every_objective_has_its_gradient() {
             Objective::Fivo { resample_below: 0.5 },
             Objective::Fivo { resample_below: 1.0 },
         ] {
-            let config = DmmConfig { combiner, initial: Initial::LearnedState, ..small(3) };
+            let config = DmmConfig { combiner, initial: Initial::LearnedState, ..smooth(3) };
             check(&config, objective, 4, true);
         }
     }
@@ -192,7 +192,7 @@ fn every_nonlinearity_has_its_gradient() {
         [Nonlinearity::Tanh, Nonlinearity::Softplus, Nonlinearity::Elu, Nonlinearity::Identity]
     {
         check(
-            &DmmConfig { nonlinearity, combiner_nonlinearity: nonlinearity, ..small(3) },
+            &DmmConfig { nonlinearity, combiner_nonlinearity: nonlinearity, ..smooth(3) },
             Objective::Elbo,
             1,
             false,
@@ -211,7 +211,8 @@ fn every_flow_has_its_gradient() {
                 (Objective::Fivo { resample_below: 1.0 }, 4),
             ] {
                 let initial = if particles == 4 { Initial::LearnedState } else { Initial::Learned };
-                let config = DmmConfig { combiner, iaf_layers, iaf_width, latent_dim, initial, ..small(3) };
+                let config =
+                    DmmConfig { combiner, iaf_layers, iaf_width, latent_dim, initial, ..smooth(3) };
                 check(&config, objective, particles, true);
             }
         }

@@ -1,5 +1,7 @@
 //! Streams, the smallest models and data, and what is refused.
 
+mod small;
+
 use rand::RngExt;
 use statewise::Seed;
 use statewise::data::Dataset;
@@ -8,15 +10,7 @@ use statewise_deep::learn::{Annealing, Fit, FitOptions, Objective};
 use statewise_deep::model::{Combiner, DmmConfig, EmissionKind, Evidence, GuideStart, Initial};
 use statewise_deep::{Cell, DeepMarkovModel};
 
-fn small(emission_dim: usize) -> DmmConfig {
-    DmmConfig {
-        latent_dim: 3,
-        emission_width: 5,
-        transition_width: 4,
-        rnn_size: 4,
-        ..DmmConfig::preset("default", emission_dim).unwrap()
-    }
-}
+use small::small;
 
 fn binary(length: usize, dim: usize) -> Vec<f64> {
     let mut rng = Seed(3).stream("data", 0);

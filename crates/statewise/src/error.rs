@@ -62,6 +62,11 @@ impl Error {
         move |source| Error::Chain { sequence, source }
     }
 
+    /// An [`Error::Io`] at a path.
+    pub fn in_file(path: &std::path::Path, source: std::io::Error) -> Self {
+        Error::Io { path: path.display().to_string(), source }
+    }
+
     /// An [`Error::Argument`] from anything that prints.
     pub fn argument(
         argument: impl Into<String>,

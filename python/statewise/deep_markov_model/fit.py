@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
-from .._progress import ProgressLine, duration
+from .._progress import Watching, duration
 from ..data import Dataset
 
 if TYPE_CHECKING:
@@ -144,21 +144,14 @@ def run_training(
     return trained, DmmFit(history, best_epoch, best_valid, stop, message)
 
 
-class Watch:
+class Watch(Watching):
     """Shows progress and asks the user's callback."""
 
     def __init__(self, progress: bool, callback: Callable[[DmmProgress], object] | None) -> None:
         self.callback = callback
-        self.line = ProgressLine("fit", progress)
+        super().__init__("fit", progress)
         # Without a listener Rust need not ask after every update.
         self.see = self._see if callback is not None or self.line.shown else None
-
-    def __enter__(self) -> Watch:
-        self.start = time.perf_counter()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.line.close()
 
     def _see(self, places: list[int], values: list[float], valid_bound: float | None) -> object:
         now = DmmProgress._make((*places, *values, valid_bound))

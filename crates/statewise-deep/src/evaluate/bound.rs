@@ -1,7 +1,7 @@
 //! The evidence lower bound, importance sampling and the particle filter as estimates of −log p(x).
 
 use statewise::data::Dataset;
-use statewise::{Error, Result, Seed};
+use statewise::{Result, Seed};
 
 use super::{map_groups, row_limited};
 use crate::array::Real;
@@ -63,7 +63,7 @@ impl<R: Real> DeepMarkovModel<R> {
     /// # Errors
     /// Data that the model does not know; no samples.
     pub fn bound(&self, data: &Dataset<'_>, num_samples: usize, seed: Seed) -> Result<Evaluation> {
-        self.check_evaluation(data, num_samples)?;
+        self.check_samples(data, num_samples)?;
         let network = &self.network;
         let groups = row_limited(data, num_samples);
         let results = map_groups(network, &groups, |pass: &mut Pass<R>, group| {
@@ -98,7 +98,7 @@ impl<R: Real> DeepMarkovModel<R> {
         num_samples: usize,
         seed: Seed,
     ) -> Result<Evaluation> {
-        self.check_evaluation(data, num_samples)?;
+        self.check_samples(data, num_samples)?;
         let mut evaluation = self.empty(Estimator::ImportanceSampling, data, num_samples);
         let mut log_sums = vec![f64::NEG_INFINITY; data.num_sequences()];
         let mut drawn = 0;
@@ -127,7 +127,7 @@ impl<R: Real> DeepMarkovModel<R> {
         num_particles: usize,
         seed: Seed,
     ) -> Result<Evaluation> {
-        self.check_evaluation(data, num_particles)?;
+        self.check_samples(data, num_particles)?;
         let mut evaluation = self.empty(Estimator::ParticleFilter, data, num_particles);
         let bounds = self.particles(data, num_particles, seed, Resampling::Below(0.5));
         evaluation.per_sequence = bounds.into_iter().map(|bound| -bound).collect();
@@ -147,13 +147,6 @@ impl<R: Real> DeepMarkovModel<R> {
             sequences.into_iter().zip(bounds).for_each(|(n, bound)| all[n] = bound);
         }
         all
-    }
-
-    fn check_evaluation(&self, data: &Dataset<'_>, num_samples: usize) -> Result<()> {
-        if num_samples == 0 {
-            return Err(Error::argument("num_samples", 0, "at least 1"));
-        }
-        self.check_data("data", data)
     }
 
     fn empty(&self, estimator: Estimator, data: &Dataset<'_>, num_samples: usize) -> Evaluation {

@@ -5,6 +5,7 @@ use statewise::{Error, Result, Seed};
 
 use super::generate::{Generated, PathKind, PathStart};
 use crate::array::Real;
+use crate::checks::at_least_one;
 use crate::deep_markov_model::DeepMarkovModel;
 use crate::model::Batch;
 use crate::objective::{Pass, Resampling, systematic};
@@ -37,11 +38,7 @@ impl<R: Real> DeepMarkovModel<R> {
         seed: Seed,
     ) -> Result<Forecasts> {
         self.check_data("data", data)?;
-        for (name, value) in [("horizon", horizon), ("num_samples", num_samples)] {
-            if value == 0 {
-                return Err(Error::argument(name, 0, "at least 1"));
-            }
-        }
+        at_least_one(&[("horizon", horizon), ("num_samples", num_samples)])?;
         let step = horizon * self.config().input_dim;
         if inputs.len() != data.num_sequences() * step {
             let expected = format!("{} × {horizon} × {}", data.num_sequences(), self.config().input_dim);

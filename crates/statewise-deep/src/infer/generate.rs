@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use statewise::{Error, Result, Seed};
 
 use crate::array::Real;
+use crate::checks::at_least_one;
 use crate::deep_markov_model::DeepMarkovModel;
 use crate::model::{EmissionKind, EmissionTape, FirstState, TransitionTape, encode};
 
@@ -62,11 +63,7 @@ impl<R: Real> DeepMarkovModel<R> {
         inputs: &[f64],
         seed: Seed,
     ) -> Result<Generated> {
-        for (name, value) in [("num_paths", num_paths), ("num_steps", num_steps)] {
-            if value == 0 {
-                return Err(Error::argument(name, 0, "at least 1"));
-            }
-        }
+        at_least_one(&[("num_paths", num_paths), ("num_steps", num_steps)])?;
         self.generate(num_paths, num_steps, kind, inputs, seed, None)
     }
 

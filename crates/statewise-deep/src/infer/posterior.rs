@@ -1,7 +1,7 @@
 //! q(z | x) of every step, and the observations that it explains.
 
 use statewise::data::Dataset;
-use statewise::{Error, Result, Seed};
+use statewise::{Result, Seed};
 
 use crate::array::Real;
 use crate::deep_markov_model::DeepMarkovModel;
@@ -133,12 +133,5 @@ impl<R: Real> DeepMarkovModel<R> {
                 .collect::<Vec<_>>()
         });
         parts.into_iter().flatten().for_each(|(row, path, value)| take(row, path, value));
-    }
-
-    fn check_samples(&self, data: &Dataset<'_>, num_samples: usize) -> Result<()> {
-        if num_samples == 0 {
-            return Err(Error::argument("num_samples", 0, "at least 1"));
-        }
-        self.check_data("data", data)
     }
 }

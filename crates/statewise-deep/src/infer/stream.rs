@@ -6,6 +6,7 @@ use statewise::{Error, Result, Seed};
 
 use super::generate::{Generated, PathKind, PathStart};
 use crate::array::Real;
+use crate::checks::at_least_one;
 use crate::deep_markov_model::DeepMarkovModel;
 use crate::model::{Batch, Evidence, encode};
 use crate::objective::{Draws, Pass, noise_stream};
@@ -45,9 +46,7 @@ impl<R: Real> DeepMarkovModel<R> {
             let found = format!("{:?}", self.config().evidence).to_lowercase();
             return Err(Error::argument("evidence", found, "left: a stream knows the past only"));
         }
-        if num_samples == 0 {
-            return Err(Error::argument("num_samples", 0, "at least 1"));
-        }
+        at_least_one(&[("num_samples", num_samples)])?;
         Ok(DmmStream {
             pass: Pass::new(&self.network),
             model: self.clone(),

@@ -7,12 +7,13 @@ use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 use statewise::data::Dataset;
 use statewise::learn::OptimizerState;
+use statewise::output::write_whole;
 use statewise::{Error, Result};
 
 use super::history::EpochRecord;
 use super::options::FitOptions;
 use super::state::TrainingState;
-use crate::file::{decode, encode, floats, in_file, json, member, write_whole};
+use crate::file::{decode, encode, floats, json, member};
 use crate::model::DmmConfig;
 
 const FORMAT: &str = "statewise-dmm-checkpoint";
@@ -98,7 +99,7 @@ pub(super) fn read(
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(in_file(path, error)),
+        Err(error) => return Err(Error::in_file(path, error)),
     };
     let (file, header) = decode(&bytes)?;
     let found = header.get("format").map_or("nothing", String::as_str);

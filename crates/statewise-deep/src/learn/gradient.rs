@@ -6,10 +6,11 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use statewise::data::Dataset;
-use statewise::{Error, Result, Seed, threads};
+use statewise::{Result, Seed, threads};
 
 use super::options::Objective;
 use crate::array::{Grid, Real};
+use crate::checks::at_least_one;
 use crate::deep_markov_model::DeepMarkovModel;
 use crate::model::{Batch, Network};
 use crate::objective::{Divergence, Draws, Pass, PathWeights, Resampling};
@@ -201,9 +202,7 @@ impl<R: Real> DeepMarkovModel<R> {
         seed: Seed,
     ) -> Result<(PathTerms, Vec<f64>)> {
         self.check_data("data", data)?;
-        if num_particles == 0 {
-            return Err(Error::argument("num_particles", 0, "at least 1"));
-        }
+        at_least_one(&[("num_particles", num_particles)])?;
         let call = ObjectiveCall { objective, num_particles, divergence_weight, seed, training: false };
         let all: Vec<usize> = (0..data.num_sequences()).collect();
         let mut gradient = vec![0.0; self.theta.len()];

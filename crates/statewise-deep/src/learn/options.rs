@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use statewise::learn::{Adam, AdamW, Optimizer, Rule, Schedule};
 use statewise::{Error, Result};
 
+use crate::checks::at_least_one;
+
 /// The lower bound of log p(x) that is maximised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case")]
@@ -205,17 +207,14 @@ impl FitOptions {
     /// # Errors
     /// The first that is out of range.
     pub fn check(&self) -> Result<()> {
-        let positive = [
+        at_least_one(&[
             ("num_particles", self.num_particles),
             ("batch_size", self.batch_size),
             ("evaluate_every", self.evaluate_every),
             ("evaluate_samples", self.evaluate_samples),
             ("checkpoint_every", self.checkpoint_every),
             ("shard_size", self.shard_size),
-        ];
-        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
-            return Err(Error::argument(*name, 0, "at least 1"));
-        }
+        ])?;
         let fractions = [("annealing.start", self.annealing.start), ("average", self.average)];
         if let Some((name, value)) = fractions.iter().find(|(_, value)| !(0.0..=1.0).contains(value)) {
             return Err(Error::argument(*name, value, "a number from 0 to 1"));

@@ -38,23 +38,20 @@ impl<R: Real> Batch<R> {
             (0..packed.num_sequences()).map(|i| sequences[packed.sequence(i)]).collect();
         let starts: Vec<usize> = order.iter().map(|n| data.range(*n).start).collect();
         let dataset_rows: Vec<usize> = packed.places().map(|(t, i)| starts[i] + t).collect();
-        let features = config.features();
         let missing = order.iter().any(|n| data.sequence(*n).emissions.iter().any(|x| x.is_nan()));
-        let width =
-            features + config.input_dim + if config.observe_missing { config.emission_dim } else { 0 };
         let sized = |width: usize, rows: usize| {
             let mut grid = Grid::new(width);
             grid.resize(rows);
             grid
         };
         let (rows, all) = (packed.num_rows(), particles.num_rows());
-        let context = |previous: bool| config.input_dim + if previous { features } else { 0 };
+        let context = |inputs: usize| inputs - config.latent_dim;
         let mut batch = Batch {
-            reading: sized(width, rows),
+            reading: sized(config.reading_inputs(), rows),
             targets: sized(config.emission_dim, all),
             observed: missing.then(|| sized(config.emission_dim, all)),
-            transition_context: sized(context(config.transition_previous), all),
-            emission_context: sized(context(config.emission_previous), all),
+            transition_context: sized(context(config.transition_inputs()), all),
+            emission_context: sized(context(config.emission_inputs()), all),
             dataset_rows,
             sequences: order,
             particles,

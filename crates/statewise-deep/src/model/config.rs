@@ -237,6 +237,18 @@ impl DmmConfig {
         Ok(())
     }
 
+    /// Values that the inference network reads: features, inputs, which features are there.
+    pub(crate) fn reading_inputs(&self) -> usize {
+        let missing = if self.observe_missing { self.emission_dim } else { 0 };
+        self.features() + self.input_dim + missing
+    }
+
+    /// Values that the emission reads: \[z_t, context\].
+    pub(crate) fn emission_inputs(&self) -> usize {
+        let previous = if self.emission_previous { self.features() } else { 0 };
+        self.latent_dim + previous + self.input_dim
+    }
+
     /// Values that the transition reads: \[z_{t−1}, context\].
     pub(crate) fn transition_inputs(&self) -> usize {
         let previous = if self.transition_previous { self.features() } else { 0 };

@@ -54,8 +54,7 @@ pub(crate) struct EmissionTape<R> {
 
 impl Emission {
     pub(crate) fn new(builder: &mut Builder, config: &DmmConfig) -> Self {
-        let context = config.input_dim + if config.emission_previous { config.features() } else { 0 };
-        let inputs = config.latent_dim + context;
+        let inputs = config.emission_inputs();
         let (dim, latent_dim) = (config.emission_dim, config.latent_dim);
         let (width, depth) = (config.emission_width, config.emission_layers);
         let trunk = Mlp::new(builder, "emission.trunk", inputs, width, depth, config.nonlinearity);
@@ -204,7 +203,6 @@ impl Emission {
         tape.trunk.clear_deltas(rows.clone());
         match (&self.head, &mut tape.nade) {
             (Head::Nade(nade), Some(nade_tape)) => {
-                let trunk = tape.trunk.output(&tape.input).clone();
                 let x = batch.targets.rows(rows.clone());
                 let into = tape.trunk.output_deltas(&mut tape.d_input);
                 let latents = (&tape.latent, &mut tape.d_latent);
@@ -212,7 +210,6 @@ impl Emission {
                 nade.backward(
                     theta,
                     rows.clone(),
-                    &trunk,
                     latents,
                     x,
                     observed,

@@ -11,10 +11,12 @@
 use std::ops::Range;
 
 use super::batch::Batch;
-use super::config::{Combiner, CombinerWeights, DmmConfig, Evidence, GuideStart};
+use super::config::{Combiner, CombinerWeights, DmmConfig, GuideStart};
+use super::factor::{HeadTape, join, joined, split, unjoin, unsplit};
+use super::reader::{Readers, ReadersTape, directions};
 use super::transition::TransitionTape;
-use crate::array::{Grid, Nonlinearity, Panels, Real, sum_rows, vectorised};
-use crate::layers::{Direction, Linear, Mlp, MlpTape, Recurrent, RecurrentStart, RecurrentTape, Spread};
+use crate::array::{Grid, Nonlinearity, Panels, Real, add_rows, sum_rows, vectorised};
+use crate::layers::{Direction, Linear, Spread};
 use crate::parameters::{Builder, Start};
 
 /// The inference network.
@@ -23,17 +25,8 @@ pub(crate) struct Guide {
     latent_dim: usize,
     size: usize,
     spread: Spread,
-    embedding: Mlp,
-    readers: Vec<Reader>,
+    readers: Readers,
     rule: Rule,
-}
-
-/// Recurrent layers in one direction.
-#[derive(Clone, Debug)]
-struct Reader {
-    layers: Vec<Recurrent>,
-    /// β, the weight of this direction in the average.
-    weight: f64,
 }
 
 /// How q is made.
@@ -45,7 +38,10 @@ enum Rule {
     Average {
         state: Linear,
         nonlinearity: Nonlinearity,
+        /// α.
         weight: f64,
+        /// β, of each direction.
+        share: f64,
         head: Linear,
         start: GuideStart,
         learned: Option<Range<usize>>,
@@ -67,9 +63,7 @@ pub(crate) struct GuideTape<R> {
     pub(crate) d_mean: Grid<R>,
     /// ∂/∂variance, filled by the objective and the draw.
     pub(crate) d_variance: Grid<R>,
-    embedding: MlpTape<R>,
-    d_reading: Grid<R>,
-    readers: Vec<ReaderTape<R>>,
+    readers: ReadersTape<R>,
     /// Σ β h, one row a time step.
     summary: Grid<R>,
     d_summary: Grid<R>,
@@ -94,63 +88,16 @@ struct AveragePanels<R> {
     head_back: Panels<R>,
 }
 
-#[derive(Clone, Debug)]
-struct ReaderTape<R> {
-    layers: Vec<RecurrentTape<R>>,
-    /// What each layer gives on: h with some units dropped.
-    outputs: Vec<Grid<R>>,
-    d_outputs: Vec<Grid<R>>,
-    /// The factors that dropout multiplied with; empty where nothing was dropped.
-    kept: Vec<Grid<R>>,
-}
-
-/// A mean-field factor, one row a time step.
-#[derive(Clone, Debug)]
-struct HeadTape<R> {
-    out: Grid<R>,
-    d_out: Grid<R>,
-    mean: Grid<R>,
-    raw: Grid<R>,
-    variance: Grid<R>,
-    d_mean: Grid<R>,
-    d_variance: Grid<R>,
-    d_raw: Grid<R>,
-}
-
 impl Guide {
     pub(crate) fn new(builder: &mut Builder, config: &DmmConfig) -> Self {
         let (size, latent_dim) = (config.rnn_size, config.latent_dim);
-        let missing = if config.observe_missing { config.emission_dim } else { 0 };
-        let reading = config.features() + config.input_dim + missing;
-        let depth = usize::from(config.embedding > 0);
-        let embedding =
-            Mlp::new(builder, "guide.embedding", reading, config.embedding, depth, config.nonlinearity);
-        let start = RecurrentStart {
-            initial_cell: config.rnn_initial_cell,
-            learned: config.rnn_learned_start,
-            laplace_bias: config.rnn_laplace_bias,
-        };
-        let directions: &[(Direction, &str)] = match config.evidence {
-            Evidence::Left => &[(Direction::Left, "left")],
-            Evidence::Right => &[(Direction::Right, "right")],
-            Evidence::Both => &[(Direction::Left, "left"), (Direction::Right, "right")],
-        };
+        let readers = Readers::new(builder, config);
+        let directions = directions(config.evidence);
         let (weight, share) = match (directions.len(), config.combiner_weights) {
             (1, _) => (0.5, 0.5),
             (_, CombinerWeights::Equal) => (1.0 / 3.0, 1.0 / 3.0),
             (_, CombinerWeights::Halves) => (0.5, 0.25),
         };
-        let readers = directions
-            .iter()
-            .map(|(direction, name)| {
-                let inputs = |l: usize| if l == 0 { embedding.outputs() } else { size };
-                let layer = |l: usize| {
-                    let name = format!("guide.rnn_{name}.{l}");
-                    Recurrent::new(builder, &name, inputs(l), size, config.rnn, *direction, start)
-                };
-                Reader { layers: (0..config.rnn_layers).map(layer).collect(), weight: share }
-            })
-            .collect();
         let rule = match config.combiner {
             Combiner::MeanField | Combiner::Product => {
                 let head = |(_, name): &(Direction, &str)| {
@@ -163,28 +110,23 @@ impl Guide {
                 state: Linear::new(builder, "guide.state", latent_dim, size),
                 nonlinearity: config.combiner_nonlinearity,
                 weight,
+                share,
                 head: Linear::new(builder, "guide.head", size, 2 * latent_dim),
                 start: config.guide_start,
                 learned: (config.guide_start == GuideStart::Learned)
                     .then(|| builder.tensor("guide.start".into(), &[latent_dim], Start::Constant(0.0))),
             },
         };
-        Guide { latent_dim, size, spread: config.spread, embedding, readers, rule }
+        Guide { latent_dim, size, spread: config.spread, readers, rule }
     }
 
-    pub(crate) fn tape<R: Real>(&self, reading: usize) -> GuideTape<R> {
+    pub(crate) fn tape<R: Real>(&self) -> GuideTape<R> {
         let latent = || Grid::new(self.latent_dim);
         let average = matches!(self.rule, Rule::Average { .. });
         let averaged = |width: usize| Grid::new(if average { width } else { 0 });
-        let head = || HeadTape {
-            out: Grid::new(2 * self.latent_dim),
-            d_out: Grid::new(2 * self.latent_dim),
-            mean: latent(),
-            raw: latent(),
-            variance: latent(),
-            d_mean: latent(),
-            d_variance: latent(),
-            d_raw: latent(),
+        let heads = match &self.rule {
+            Rule::Evidence { heads, .. } => heads.iter().map(|_| HeadTape::new(self.latent_dim)).collect(),
+            Rule::Average { .. } => Vec::new(),
         };
         GuideTape {
             past: averaged(self.latent_dim),
@@ -193,12 +135,10 @@ impl Guide {
             variance: latent(),
             d_mean: latent(),
             d_variance: latent(),
-            embedding: self.embedding.tape(),
-            d_reading: Grid::new(reading),
-            readers: self.readers.iter().map(Reader::tape).collect(),
+            readers: self.readers.tape(),
             summary: averaged(self.size),
             d_summary: averaged(self.size),
-            heads: if average { Vec::new() } else { self.readers.iter().map(|_| head()).collect() },
+            heads,
             state: averaged(self.size),
             d_state: averaged(self.size),
             combined: averaged(self.size),
@@ -218,7 +158,7 @@ impl Guide {
 
     /// Units that dropout may drop, by recurrent layer.
     pub(crate) fn dropped_units(&self) -> usize {
-        self.size * self.readers.iter().map(|reader| reader.layers.len()).sum::<usize>()
+        self.readers.units()
     }
 
     /// Reads the observations: all that q needs and that doesn't depend on z.
@@ -231,35 +171,22 @@ impl Guide {
         kept: Option<&Grid<R>>,
         tape: &mut GuideTape<R>,
     ) {
-        let rows = 0..batch.packed.num_rows();
-        self.embedding.forward(theta, rows.clone(), &batch.reading, &mut tape.embedding);
-        let embedded = tape.embedding.output(&batch.reading);
-        let mut first_unit = 0;
-        for (reader, reader_tape) in self.readers.iter().zip(&mut tape.readers) {
-            for (l, layer) in reader.layers.iter().enumerate() {
-                let (below, above) = reader_tape.outputs.split_at_mut(l);
-                let input = below.last().unwrap_or(embedded);
-                layer.forward(theta, &batch.packed, input, &mut reader_tape.layers[l]);
-                above[0].all_mut().copy_from_slice(reader_tape.layers[l].hidden().all());
-                drop_units(kept, first_unit, &mut reader_tape.kept[l], &mut above[0]);
-                first_unit += self.size;
-            }
-        }
+        self.readers.forward(theta, batch, kept, &mut tape.readers);
         match &self.rule {
-            Rule::Average { state, head, .. } => {
+            Rule::Average { state, share, head, .. } => {
                 state.fill_panels(theta, &mut tape.panels.state);
                 head.fill_panels(theta, &mut tape.panels.head);
                 tape.summary.all_mut().fill(R::ZERO);
-                for (reader, reader_tape) in self.readers.iter().zip(&tape.readers) {
-                    let weight = R::from_f64(reader.weight);
-                    add_scaled(weight, reader_tape.last().all(), tape.summary.all_mut());
+                for output in tape.readers.outputs() {
+                    add_scaled(R::from_f64(*share), output.all(), tape.summary.all_mut());
                 }
             }
             Rule::Evidence { heads, .. } => {
-                for ((head, head_tape), reader_tape) in heads.iter().zip(&mut tape.heads).zip(&tape.readers)
-                {
-                    head.forward(theta, reader_tape.last().all(), head_tape.out.all_mut());
-                    split(&head_tape.out, rows.clone(), &mut head_tape.mean, &mut head_tape.raw);
+                let outputs = tape.readers.outputs();
+                for ((head, head_tape), output) in heads.iter().zip(&mut tape.heads).zip(outputs) {
+                    let rows = 0..batch.packed.num_rows();
+                    head.forward(theta, output.all(), head_tape.out.all_mut());
+                    split(&head_tape.out, rows, &mut head_tape.mean, &mut head_tape.raw);
                     self.spread.variances(head_tape.raw.all(), head_tape.variance.all_mut());
                 }
             }
@@ -317,11 +244,7 @@ impl Guide {
                 for (k, row) in rows.enumerate() {
                     let step_row = batch.packed.rows(t).start + k / copies;
                     let (mean, variance) = (tape.mean.row_mut(row), tape.variance.row_mut(row));
-                    mean.copy_from_slice(tape.heads[0].mean.row(step_row));
-                    variance.copy_from_slice(tape.heads[0].variance.row(step_row));
-                    for head in &tape.heads[1..] {
-                        join(head.mean.row(step_row), head.variance.row(step_row), mean, variance);
-                    }
+                    joined(&tape.heads, step_row, mean, variance);
                     if *with_prior {
                         join(transition.mean.row(row), transition.variance.row(row), mean, variance);
                     }
@@ -378,21 +301,27 @@ impl Guide {
         tape: &mut GuideTape<R>,
     ) {
         let copies = batch.particles.copies();
-        let mut scratch = [vec![R::ZERO; self.latent_dim], vec![R::ZERO; self.latent_dim]];
+        let (mut before_mean, mut before_variance) =
+            (vec![R::ZERO; self.latent_dim], vec![R::ZERO; self.latent_dim]);
         for (k, row) in batch.particles.rows(t).enumerate() {
             let step_row = batch.packed.rows(t).start + k / copies;
             let (d_mean, d_variance) = (tape.d_mean.row_mut(row), tape.d_variance.row_mut(row));
             if with_prior {
-                joined(&tape.heads, step_row, &mut scratch);
+                joined(&tape.heads, step_row, &mut before_mean, &mut before_variance);
                 let prior = [transition.mean.row(row), transition.variance.row(row)];
                 let d_prior = [transition.d_mean.row_mut(row), transition.d_variance.row_mut(row)];
-                unjoin(prior, [&scratch[0], &scratch[1]], d_prior, [&mut *d_mean, &mut *d_variance]);
+                unjoin(prior, [&before_mean, &before_variance], d_prior, [&mut *d_mean, &mut *d_variance]);
             }
             if let [first, second] = &mut tape.heads[..] {
-                joined(std::slice::from_ref(first), step_row, &mut scratch);
+                joined(std::slice::from_ref(first), step_row, &mut before_mean, &mut before_variance);
                 let factor = [second.mean.row(step_row), second.variance.row(step_row)];
                 let d_factor = [second.d_mean.row_mut(step_row), second.d_variance.row_mut(step_row)];
-                unjoin(factor, [&scratch[0], &scratch[1]], d_factor, [&mut *d_mean, &mut *d_variance]);
+                unjoin(
+                    factor,
+                    [&before_mean, &before_variance],
+                    d_factor,
+                    [&mut *d_mean, &mut *d_variance],
+                );
             }
             let first = &mut tape.heads[0];
             first.d_mean.row_mut(step_row).iter_mut().zip(&*d_mean).for_each(|(d, x)| *d += *x);
@@ -422,99 +351,41 @@ impl Guide {
         gradient: &mut [R],
     ) {
         match &self.rule {
-            Rule::Average { state, head, learned, .. } => {
+            Rule::Average { state, share, head, learned, .. } => {
                 head.gradient(tape.combined.all(), tape.d_out.all(), gradient);
                 state.gradient(tape.past.all(), tape.d_state.all(), gradient);
                 if let Some(learned) = learned {
                     let first = batch.particles.rows(0);
                     sum_rows(tape.d_past.rows(first), &mut gradient[learned.clone()]);
                 }
-                for (reader, reader_tape) in self.readers.iter().zip(&mut tape.readers) {
-                    let d_last = reader_tape.d_last().all_mut();
-                    let weight = R::from_f64(reader.weight);
-                    d_last.iter_mut().zip(tape.d_summary.all()).for_each(|(d, s)| *d = weight * *s);
+                let share = R::from_f64(*share);
+                for (_, deltas) in tape.readers.outputs_mut() {
+                    let summed = tape.d_summary.all();
+                    deltas.all_mut().iter_mut().zip(summed).for_each(|(d, s)| *d = share * *s);
                 }
             }
             Rule::Evidence { heads, .. } => {
-                for ((head, head_tape), reader_tape) in
-                    heads.iter().zip(&mut tape.heads).zip(&mut tape.readers)
+                let outputs = tape.readers.outputs_mut();
+                for ((head, head_tape), (output, deltas)) in heads.iter().zip(&mut tape.heads).zip(outputs)
                 {
                     let d_raw = head_tape.d_raw.all_mut();
                     self.spread.pull_back(head_tape.raw.all(), head_tape.d_variance.all(), d_raw);
                     let rows = 0..batch.packed.num_rows();
                     unsplit(&head_tape.d_mean, &head_tape.d_raw, rows, &mut head_tape.d_out);
-                    reader_tape.d_last().all_mut().fill(R::ZERO);
-                    head.backward(theta, head_tape.d_out.all(), reader_tape.d_last().all_mut());
-                    head.gradient(reader_tape.last().all(), head_tape.d_out.all(), gradient);
+                    deltas.all_mut().fill(R::ZERO);
+                    head.backward(theta, head_tape.d_out.all(), deltas.all_mut());
+                    head.gradient(output.all(), head_tape.d_out.all(), gradient);
                 }
             }
         }
-        self.readers_back(theta, batch, tape, gradient);
-    }
-
-    fn readers_back<R: Real>(
-        &self,
-        theta: &[R],
-        batch: &Batch<R>,
-        tape: &mut GuideTape<R>,
-        gradient: &mut [R],
-    ) {
-        let rows = 0..batch.packed.num_rows();
-        tape.embedding.clear_deltas(rows.clone());
-        tape.d_reading.all_mut().fill(R::ZERO);
-        for (reader, reader_tape) in self.readers.iter().zip(&mut tape.readers) {
-            for (l, layer) in reader.layers.iter().enumerate().rev() {
-                let (below, above) = reader_tape.d_outputs.split_at_mut(l);
-                let layer_tape = &mut reader_tape.layers[l];
-                layer_tape.hidden_deltas().all_mut().copy_from_slice(above[0].all());
-                if reader_tape.kept[l].width() > 0 {
-                    let deltas = layer_tape.hidden_deltas().all_mut().iter_mut();
-                    deltas.zip(reader_tape.kept[l].all()).for_each(|(d, k)| *d *= *k);
-                }
-                let into = match below.last_mut() {
-                    Some(below) => {
-                        below.all_mut().fill(R::ZERO);
-                        below
-                    }
-                    None => tape.embedding.output_deltas(&mut tape.d_reading),
-                };
-                layer.backward(theta, &batch.packed, layer_tape, into, gradient);
-                let input = match l {
-                    0 => tape.embedding.output(&batch.reading),
-                    _ => &reader_tape.outputs[l - 1],
-                };
-                layer.gradient(input, layer_tape, gradient);
-            }
-        }
-        self.embedding.backward(theta, rows.clone(), &mut tape.embedding, &mut tape.d_reading);
-        self.embedding.gradient(rows, &batch.reading, &tape.embedding, gradient);
-    }
-}
-
-impl Reader {
-    fn tape<R: Real>(&self) -> ReaderTape<R> {
-        let layers: Vec<RecurrentTape<R>> = self.layers.iter().map(Recurrent::tape).collect();
-        let outputs: Vec<Grid<R>> = layers.iter().map(|tape| tape.hidden().clone()).collect();
-        let kept = layers.iter().map(|_| Grid::new(0)).collect();
-        ReaderTape { d_outputs: outputs.clone(), outputs, kept, layers }
-    }
-}
-
-impl<R: Real> ReaderTape<R> {
-    fn last(&self) -> &Grid<R> {
-        &self.outputs[self.outputs.len() - 1]
-    }
-
-    fn d_last(&mut self) -> &mut Grid<R> {
-        let last = self.d_outputs.len() - 1;
-        &mut self.d_outputs[last]
+        self.readers.backward(theta, batch, &mut tape.readers, gradient);
     }
 }
 
 impl<R: Real> GuideTape<R> {
     /// Lets the next pass read on where this one, of one step, ended.
     pub(crate) fn carry(&mut self) {
-        self.readers.iter_mut().flat_map(|reader| &mut reader.layers).for_each(RecurrentTape::carry);
+        self.readers.carry();
     }
 
     /// Makes room for so many time steps and particles.
@@ -527,58 +398,10 @@ impl<R: Real> GuideTape<R> {
         for grid in [state, d_state, combined, d_combined, out, d_out, raw, d_raw] {
             grid.resize(particles);
         }
-        let GuideTape { d_reading, summary, d_summary, .. } = self;
-        for grid in [d_reading, summary, d_summary] {
-            grid.resize(steps);
-        }
-        self.embedding.resize(steps);
-        for reader in &mut self.readers {
-            reader.layers.iter_mut().for_each(|tape| tape.resize(steps));
-            reader.outputs.iter_mut().chain(&mut reader.d_outputs).for_each(|grid| grid.resize(steps));
-        }
-        for HeadTape { out, d_out, mean, raw, variance, d_mean, d_variance, d_raw } in &mut self.heads {
-            for grid in [out, d_out, mean, raw, variance, d_mean, d_variance, d_raw] {
-                grid.resize(steps);
-            }
-        }
-    }
-}
-
-/// Multiplies a layer's output with its share of the factors of dropout, and keeps them.
-fn drop_units<R: Real>(kept: Option<&Grid<R>>, first_unit: usize, own: &mut Grid<R>, output: &mut Grid<R>) {
-    let size = output.width();
-    let Some(kept) = kept else {
-        *own = Grid::new(0);
-        return;
-    };
-    if own.width() != size {
-        *own = Grid::new(size);
-    }
-    let rows = output.all().len() / size;
-    own.resize(rows);
-    for row in 0..rows {
-        let factors = &kept.row(row)[first_unit..first_unit + size];
-        own.row_mut(row).copy_from_slice(factors);
-        output.row_mut(row).iter_mut().zip(factors).for_each(|(h, k)| *h *= *k);
-    }
-}
-
-/// The first and second halves of every row, apart.
-fn split<R: Real>(out: &Grid<R>, rows: Range<usize>, mean: &mut Grid<R>, raw: &mut Grid<R>) {
-    let half = mean.width();
-    for row in rows {
-        let (first, second) = out.row(row).split_at(half);
-        mean.row_mut(row).copy_from_slice(first);
-        raw.row_mut(row).copy_from_slice(second);
-    }
-}
-
-fn unsplit<R: Real>(d_mean: &Grid<R>, d_raw: &Grid<R>, rows: Range<usize>, d_out: &mut Grid<R>) {
-    let half = d_mean.width();
-    for row in rows {
-        let (first, second) = d_out.row_mut(row).split_at_mut(half);
-        first.copy_from_slice(d_mean.row(row));
-        second.copy_from_slice(d_raw.row(row));
+        self.summary.resize(steps);
+        self.d_summary.resize(steps);
+        self.readers.resize(steps);
+        self.heads.iter_mut().for_each(|head| head.resize(steps));
     }
 }
 
@@ -591,7 +414,7 @@ fn add_scaled_body<R: Real>(weight: R, from: &[R], to: &mut [R]) {
 /// Adds each row to all of its copies.
 fn add_to_copies<R: Real>(copies: usize, width: usize, rows: &[R], particles: &mut [R]) {
     for (row, copies) in rows.chunks_exact(width).zip(particles.chunks_exact_mut(copies * width)) {
-        crate::array::add_rows(copies, row);
+        add_rows(copies, row);
     }
 }
 
@@ -599,44 +422,5 @@ fn add_to_copies<R: Real>(copies: usize, width: usize, rows: &[R], particles: &m
 fn sum_copies<R: Real>(copies: usize, width: usize, particles: &[R], rows: &mut [R]) {
     for (row, copies) in rows.chunks_exact_mut(width).zip(particles.chunks_exact(copies * width)) {
         sum_rows(copies, row);
-    }
-}
-
-/// N(mean, variance) ∝ N(mean, variance) N(m, v): with w = v / (variance + v) the mean moves to
-/// mean w + m (1 − w), the variance shrinks to variance w.
-fn join<R: Real>(m: &[R], v: &[R], mean: &mut [R], variance: &mut [R]) {
-    for ((m, v), (mean, variance)) in m.iter().zip(v).zip(mean.iter_mut().zip(variance)) {
-        let w = *v / (*variance + *v);
-        *mean = *m + w * (*mean - *m);
-        *variance *= w;
-    }
-}
-
-/// Backward of [`join`]: the deltas of the joined moments become those of `before`; the factor's are added to.
-fn unjoin<R: Real>(
-    [m, v]: [&[R]; 2],
-    before: [&[R]; 2],
-    [d_m, d_v]: [&mut [R]; 2],
-    [d_mean, d_variance]: [&mut [R]; 2],
-) {
-    for j in 0..m.len() {
-        let (mean, variance) = (before[0][j], before[1][j]);
-        let total = variance + v[j];
-        let w = v[j] / total;
-        let d_w = d_mean[j] * (mean - m[j]) + d_variance[j] * variance;
-        d_m[j] += d_mean[j] * (R::ONE - w);
-        d_v[j] += d_w * (R::ONE - w) / total;
-        d_variance[j] = d_variance[j] * w - d_w * w / total;
-        d_mean[j] *= w;
-    }
-}
-
-/// The product of the heads' factors at a time step.
-fn joined<R: Real>(heads: &[HeadTape<R>], row: usize, moments: &mut [Vec<R>; 2]) {
-    let [mean, variance] = moments;
-    mean.copy_from_slice(heads[0].mean.row(row));
-    variance.copy_from_slice(heads[0].variance.row(row));
-    for head in &heads[1..] {
-        join(head.mean.row(row), head.variance.row(row), mean, variance);
     }
 }

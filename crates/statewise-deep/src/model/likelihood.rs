@@ -3,6 +3,7 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Poisson, StandardNormal};
+use statewise_kernels::math::ln_gamma;
 
 use super::config::{DmmConfig, EmissionKind};
 use crate::array::{Real, vectorised};
@@ -73,10 +74,10 @@ impl Likelihood {
             }
             Likelihood::Poisson => x.extend(out.iter().map(|l| draw_count(l.to_f64().exp(), rng))),
             Likelihood::Gaussian => x.extend((0..dim).map(|j| {
-                let [mut variance] = [0.0];
-                Spread::Variance.variances(&[out[dim + j].to_f64()], std::slice::from_mut(&mut variance));
+                let mut variance = [0.0];
+                Spread::Variance.variances(&[out[dim + j].to_f64()], &mut variance);
                 let noise: f64 = StandardNormal.sample(rng);
-                out[j].to_f64() + f64::sqrt(variance) * noise
+                out[j].to_f64() + f64::sqrt(variance[0]) * noise
             })),
             Likelihood::Categorical { num_classes } => {
                 for logits in out.chunks_exact(num_classes) {
@@ -125,20 +126,9 @@ vectorised! {
 fn poisson_body<R: Real>(out: &[R], x: &[R], terms: &mut [R], d_out: &mut [R]) {
     for ((l, x), (term, d)) in out.iter().zip(x).zip(terms.iter_mut().zip(d_out)) {
         let rate = l.exp();
-        *term = rate - *l * *x + R::from_f64(ln_factorial(x.to_f64()));
+        *term = rate - *l * *x + R::from_f64(ln_gamma(x.to_f64() + 1.0));
         *d = rate - *x;
     }
-}
-
-/// ln n!, by the sum where it is short and by Stirling's series (error below 1e-13) beyond.
-fn ln_factorial(n: f64) -> f64 {
-    if n < 16.0 {
-        return (2..=n as u32).map(|k| f64::from(k).ln()).sum();
-    }
-    let x = n + 1.0;
-    let series = 1.0 / (12.0 * x) - 1.0 / (360.0 * x.powi(3)) + 1.0 / (1260.0 * x.powi(5))
-        - 1.0 / (1680.0 * x.powi(7));
-    (x - 0.5) * x.ln() - x + 0.5 * (2.0 * std::f64::consts::PI).ln() + series
 }
 
 /// ½ (ln 2πv + (x − m)² / v), slopes in m and in the argument of v's softplus.
@@ -179,18 +169,5 @@ fn categorical<R: Real>(num_classes: usize, out: &[R], x: &[R], terms: &mut [R],
         let label = x.to_f64() as usize;
         *term = total.ln() + largest - logits[label];
         d[label] -= R::ONE;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::ln_factorial;
-
-    #[test]
-    fn the_log_factorial_is_continued_by_its_series() {
-        for n in 16..60 {
-            let sum: f64 = (2..=n).map(|k| f64::from(k).ln()).sum();
-            assert!((ln_factorial(f64::from(n)) / sum - 1.0).abs() < 1e-13);
-        }
     }
 }

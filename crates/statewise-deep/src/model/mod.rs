@@ -3,12 +3,14 @@
 mod batch;
 mod config;
 mod emission;
+mod factor;
 mod flow;
 mod guide;
 mod likelihood;
 mod nade;
 mod network;
 mod presets;
+mod reader;
 mod transition;
 
 pub(crate) use batch::{Batch, encode};

@@ -96,7 +96,6 @@ impl Nade {
         &self,
         theta: &[R],
         rows: Range<usize>,
-        trunk: &Grid<R>,
         (latent, d_latent): (&Grid<R>, &mut Grid<R>),
         x: &[R],
         observed: Option<&Grid<R>>,
@@ -105,7 +104,6 @@ impl Nade {
         d_trunk: &mut Grid<R>,
         gradient: &mut [R],
     ) {
-        debug_assert_eq!(trunk.width(), self.width);
         let [inward, outward, bias] = self.weights(theta);
         let width = self.width;
         let mut state = vec![R::ZERO; width];

@@ -1,6 +1,6 @@
 //! log q(z_t) − log p(z_t), in expectation or at the drawn z_t, and its derivatives.
 
-use crate::array::{Real, vectorised};
+use crate::array::{Grid, Real, vectorised};
 
 /// Means and variances of q and of p, row by row.
 #[derive(Clone, Copy)]
@@ -9,6 +9,18 @@ pub(super) struct Pair<'a, R> {
     pub(super) q_variance: &'a [R],
     pub(super) p_mean: &'a [R],
     pub(super) p_variance: &'a [R],
+}
+
+impl<'a, R: Real> Pair<'a, R> {
+    /// Of a row of the grids of q's means and variances and of p's.
+    pub(super) fn at([q_mean, q_variance, p_mean, p_variance]: [&'a Grid<R>; 4], row: usize) -> Self {
+        Pair {
+            q_mean: q_mean.row(row),
+            q_variance: q_variance.row(row),
+            p_mean: p_mean.row(row),
+            p_variance: p_variance.row(row),
+        }
+    }
 }
 
 /// Derivatives with respect to the members of a [`Pair`], which are set (not added to).

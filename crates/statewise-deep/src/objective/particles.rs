@@ -36,8 +36,6 @@ pub(super) struct Particles {
     pub(super) bounds: Vec<f64>,
     /// ∂bound/∂log w of every row.
     pub(super) shares: Vec<f64>,
-    /// The row of the step before that each row comes from.
-    pub(super) parents: Vec<usize>,
 }
 
 impl Particles {
@@ -51,12 +49,19 @@ impl Particles {
             segment_starts: vec![0; sequences.len()],
             bounds: vec![0.0; sequences.len()],
             shares: vec![0.0; packed.num_rows()],
-            parents: own_parents(packed),
         }
     }
 
     /// Takes in log w_t of the particles of step t and, where it is time, draws the parents of t + 1.
-    pub(super) fn weigh(&mut self, packed: &Packed, t: usize, log_w: impl Iterator<Item = f64>) {
+    ///
+    /// * `parents` – in/out, the row of the step before that each row comes from.
+    pub(super) fn weigh(
+        &mut self,
+        packed: &Packed,
+        t: usize,
+        log_w: impl Iterator<Item = f64>,
+        parents: &mut [usize],
+    ) {
         self.log_weights.iter_mut().zip(log_w).for_each(|(sum, w)| *sum += w);
         let (here, next) = (packed.active(t) / self.copies, packed.active(t + 1) / self.copies);
         for i in 0..here {
@@ -82,7 +87,7 @@ impl Particles {
                 let to = packed.rows(t + 1).start + at.start;
                 let offset = self.streams[i].random::<f64>();
                 let drawn = systematic(&weights.probs, offset);
-                drawn.into_iter().enumerate().for_each(|(k, parent)| self.parents[to + k] = from + parent);
+                drawn.into_iter().enumerate().for_each(|(k, parent)| parents[to + k] = from + parent);
             }
         }
         self.log_weights.truncate(next * self.copies);

@@ -4,6 +4,8 @@
 //! What can be computed for all steps at once waits until the last z is drawn: the emission, and the
 //! transition unless q reads it or particles are weighed on the way.
 
+use std::ops::Range;
+
 use statewise::Seed;
 
 use super::divergence::{self, Pair, PairDeltas};
@@ -51,10 +53,8 @@ pub(crate) struct Pass<R> {
 impl<R: Real> Pass<R> {
     pub(crate) fn new(network: &Network) -> Self {
         let latent = || Grid::new(network.config.latent_dim);
-        let missing = if network.config.observe_missing { network.config.emission_dim } else { 0 };
-        let reading = network.config.features() + network.config.input_dim + missing;
         Pass {
-            guide: network.guide.tape(reading),
+            guide: network.guide.tape(),
             transition: network.transition.tape(),
             emission: network.emission.tape(),
             flow: network.flow.tape(),
@@ -137,15 +137,15 @@ impl<R: Real> Pass<R> {
     ) -> (Vec<f64>, Vec<f64>) {
         self.start(network, theta, batch, Draws::Random(seed), kept);
         let mut particles = Particles::new(&batch.particles, &batch.sequences, resampling, seed);
+        self.parents = own_parents(&batch.particles);
         for t in 0..batch.particles.num_steps() {
-            self.parents.clone_from(&particles.parents);
             self.draw_step(network, theta, batch, t, true);
             let rows = batch.particles.rows(t);
             network.emission.forward(theta, rows.clone(), batch, &mut self.emission);
             self.score(rows.clone(), Divergence::Sampled);
             let log_w =
                 rows.map(|row| -(self.emission.nll.row(row)[0] + self.divergence.row(row)[0]).to_f64());
-            particles.weigh(&batch.particles, t, log_w);
+            particles.weigh(&batch.particles, t, log_w, &mut self.parents);
         }
         self.scored = Some(Divergence::Sampled);
         (particles.bounds, particles.shares)
@@ -240,22 +240,14 @@ impl<R: Real> Pass<R> {
         }
     }
 
-    fn pair(&self, row: usize) -> Pair<'_, R> {
-        Pair {
-            q_mean: self.guide.mean.row(row),
-            q_variance: self.guide.variance.row(row),
-            p_mean: self.transition.mean.row(row),
-            p_variance: self.transition.variance.row(row),
-        }
-    }
-
-    fn score(&mut self, rows: std::ops::Range<usize>, divergence: Divergence) {
+    fn score(&mut self, rows: Range<usize>, divergence: Divergence) {
         for row in rows {
+            let (q, p) = (&self.guide, &self.transition);
+            let pair = Pair::at([&q.mean, &q.variance, &p.mean, &p.variance], row);
             let value = match divergence {
-                Divergence::Expected => divergence::expected(self.pair(row)),
+                Divergence::Expected => divergence::expected(pair),
                 Divergence::Sampled => {
-                    let log_ratio =
-                        divergence::sampled(self.pair(row), self.noise.row(row), self.z.row(row));
+                    let log_ratio = divergence::sampled(pair, self.noise.row(row), self.z.row(row));
                     self.flow.log_det.row(row).iter().fold(log_ratio, |ratio, log_det| ratio - *log_det)
                 }
             };
@@ -294,8 +286,8 @@ impl<R: Real> Pass<R> {
         network.guide.start_back(theta, &mut self.guide);
         network.flow.start_back(theta, &mut self.flow);
         let by_step = network.guide.reads_transition();
+        let first = self.first_transition(network, particles);
         if !by_step {
-            let first = self.first_transition(network, particles);
             network.transition.backward(theta, first..particles.num_rows(), &mut self.transition, gradient);
             for t in (1..particles.num_steps()).rev() {
                 self.pass_transition_deltas(particles, t);
@@ -303,12 +295,11 @@ impl<R: Real> Pass<R> {
         }
         for t in (0..particles.num_steps()).rev() {
             let rows = particles.rows(t);
-            network.flow.backward(rows, &weights.divergence, &mut self.d_z, &mut self.flow);
+            network.flow.backward(rows.clone(), &weights.divergence, &mut self.d_z, &mut self.flow);
             self.draw_back(particles, t);
             network.guide.step_back(batch, t, &mut self.transition, &mut self.guide);
-            let is_network = t > 0 || matches!(network.first, FirstState::State(_));
-            if by_step && is_network {
-                network.transition.backward(theta, particles.rows(t), &mut self.transition, gradient);
+            if by_step && rows.start >= first {
+                network.transition.backward(theta, rows, &mut self.transition, gradient);
             }
             if t > 0 {
                 if by_step {
@@ -317,26 +308,21 @@ impl<R: Real> Pass<R> {
                 self.pass_guide_deltas(particles, t);
             }
         }
-        let first = self.first_transition(network, particles);
         network.transition.gradient(first..particles.num_rows(), &self.transition, gradient);
         self.first_gradient(network, theta, particles, gradient);
         network.flow.gradient(&self.flow, gradient);
         network.guide.backward(theta, batch, &mut self.guide, gradient);
     }
 
-    fn score_back(&mut self, rows: std::ops::Range<usize>, weights: &[R]) {
+    fn score_back(&mut self, rows: Range<usize>, weights: &[R]) {
         for row in rows {
-            let pair = Pair {
-                q_mean: self.guide.mean.row(row),
-                q_variance: self.guide.variance.row(row),
-                p_mean: self.transition.mean.row(row),
-                p_variance: self.transition.variance.row(row),
-            };
+            let (q, p) = (&mut self.guide, &mut self.transition);
+            let pair = Pair::at([&q.mean, &q.variance, &p.mean, &p.variance], row);
             let deltas = PairDeltas {
-                q_mean: self.guide.d_mean.row_mut(row),
-                q_variance: self.guide.d_variance.row_mut(row),
-                p_mean: self.transition.d_mean.row_mut(row),
-                p_variance: self.transition.d_variance.row_mut(row),
+                q_mean: q.d_mean.row_mut(row),
+                q_variance: q.d_variance.row_mut(row),
+                p_mean: p.d_mean.row_mut(row),
+                p_variance: p.d_variance.row_mut(row),
             };
             match self.scored {
                 Some(Divergence::Sampled) => {
@@ -368,20 +354,12 @@ impl<R: Real> Pass<R> {
     }
 
     fn pass_transition_deltas(&mut self, particles: &Packed, t: usize) {
-        let latent_dim = self.z.width();
-        for row in particles.rows(t) {
-            let from = &self.transition.d_input.row(row)[..latent_dim];
-            self.d_z.row_mut(self.parents[row]).iter_mut().zip(from).for_each(|(d, x)| *d += *x);
-        }
+        add_to_parents(particles.rows(t), &self.parents, &self.transition.d_input, &mut self.d_z);
     }
 
     fn pass_guide_deltas(&mut self, particles: &Packed, t: usize) {
-        if self.guide.past.width() == 0 {
-            return;
-        }
-        for row in particles.rows(t) {
-            let from = self.guide.d_past.row(row);
-            self.d_z.row_mut(self.parents[row]).iter_mut().zip(from).for_each(|(d, x)| *d += *x);
+        if self.guide.past.width() > 0 {
+            add_to_parents(particles.rows(t), &self.parents, &self.guide.d_past, &mut self.d_z);
         }
     }
 
@@ -404,5 +382,13 @@ impl<R: Real> Pass<R> {
                 }
             }
         }
+    }
+}
+
+/// Adds the deltas of z_{t−1}, the first of each row, to those of the row that it came from.
+fn add_to_parents<R: Real>(rows: Range<usize>, parents: &[usize], deltas: &Grid<R>, d_z: &mut Grid<R>) {
+    for row in rows {
+        let into = d_z.row_mut(parents[row]).iter_mut();
+        into.zip(deltas.row(row)).for_each(|(d, x)| *d += *x);
     }
 }

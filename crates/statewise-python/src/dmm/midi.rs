@@ -88,6 +88,5 @@ pub(crate) fn write_midi(
     let WriteArg { seconds_per_step, lowest_key, threshold, restrike, velocity, program } = options;
     let options = MidiWriteOptions { seconds_per_step, lowest_key, threshold, restrike, velocity, program };
     let bytes = midi_of_roll(slice(&roll)?, roll.shape()[1], &options).map_err(error)?;
-    std::fs::write(&path, bytes)
-        .map_err(|source| error(Error::Io { path: path.display().to_string(), source }))
+    std::fs::write(&path, bytes).map_err(|source| error(Error::in_file(&path, source)))
 }

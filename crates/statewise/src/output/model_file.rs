@@ -19,14 +19,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::json;
 use super::model_spec::ModelSpec;
+use super::whole_file::write_whole;
 use crate::error::{Error, Result};
 use crate::model::hmm::Hmm;
 use crate::model::linear_gaussian::LinearGaussianSsm;
@@ -185,21 +186,7 @@ impl ModelFile {
     /// # Errors
     /// As [`ModelFile::to_json`], and whatever the file system answers.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let text = self.to_json()?;
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(format!(".{}.tmp", std::process::id()));
-        let temporary = PathBuf::from(temporary);
-        let write = || {
-            let mut file = File::create(&temporary)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&temporary, path)
-        };
-        write().map_err(|source| {
-            let _ = std::fs::remove_file(&temporary);
-            io_error(path, source)
-        })
+        write_whole(path.as_ref(), self.to_json()?.as_bytes())
     }
 
     /// Reads a file.
@@ -211,7 +198,7 @@ impl ModelFile {
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(|source| io_error(path, source))?;
+            .map_err(|source| Error::in_file(path, source))?;
         let read = || {
             if bytes.len() as u64 > MAX_BYTES {
                 return Err(damaged("larger than 1 GiB".into()));
@@ -228,10 +215,6 @@ impl ModelFile {
 
 fn damaged(message: String) -> Error {
     Error::ModelFile(message)
-}
-
-fn io_error(path: &Path, source: std::io::Error) -> Error {
-    Error::Io { path: path.display().to_string(), source }
 }
 
 fn to_value(value: &impl Serialize) -> Result<Value> {

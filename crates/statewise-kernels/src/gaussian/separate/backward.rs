@@ -1,11 +1,11 @@
 //! The smoother over lanes: Bryson and Frazier's recursion backwards, eight series at a time.
 
 use super::forward::entry_len;
-use super::matrix::{Part, distance, keep, lower_len, plain, product, turned, unpack};
+use super::matrix::{Part, distance, keep, lower_len, plain, product, turned, unpack, write};
 use super::{OUTDATED, SeparateRows, SeparateScratch, Settling, by_size};
 use crate::gaussian::dense::Into;
 use crate::gaussian::lanes::exchange::scatter;
-use crate::gaussian::lanes::{BLOCK, Lane, OCTET};
+use crate::gaussian::lanes::{BLOCK, OCTET};
 use crate::gaussian::settling::SETTLING_INTERVAL;
 use crate::gaussian::smoothing::ILL_CONDITIONED;
 use crate::gaussian::system::System;
@@ -180,7 +180,7 @@ fn smooth_body<const ISA: u8, const D: usize, const M: usize>(
         // Precisions and covariances of this step are in `after` from here on.
         for (out, values) in [(&mut *smoothed_covs, &after[2]), (&mut *lag_one_covs, &after[3])] {
             if out.iter().any(|row| !row.is_empty()) {
-                write::<D>(values, fresh, t, out);
+                write::<D>(values, fresh, t, t + 1, out);
             }
         }
 
@@ -204,18 +204,4 @@ fn smooth_body<const ISA: u8, const D: usize, const M: usize>(
         }
     }
     doubt.map(|doubt| !doubt)
-}
-
-/// Writes matrices of step t; where they are those of the step after, from there.
-#[inline(always)]
-fn write<const D: usize>(values: &[Lane], fresh: bool, t: usize, rows: &mut [&mut [f64]; OCTET]) {
-    let size = D * D;
-    if fresh {
-        scatter(values, t * size..(t + 1) * size, rows);
-        return;
-    }
-    for row in rows.iter_mut().filter(|row| row.len() >= (t + 2) * size) {
-        let (now, after) = row[t * size..(t + 2) * size].split_at_mut(size);
-        now.copy_from_slice(after);
-    }
 }

@@ -1,7 +1,7 @@
 //! The filter over lanes: covariances and means of a step, eight series at a time.
 
 use super::covariances::{predict, update};
-use super::matrix::{distance, keep, lower_len, pack};
+use super::matrix::{distance, keep, lower_len, pack, write};
 use super::means::means;
 use super::{OUTDATED, SeparateRows, SeparateScratch, Settling, by_size, lengths};
 use crate::gaussian::lanes::exchange::{gather, scatter};
@@ -115,7 +115,8 @@ fn filter_body<const ISA: u8, const D: usize, const M: usize>(
         let SeparateRows { predicted_means, predicted_covs, filtered_means, filtered_covs, .. } = rows;
         for (out, values) in [(predicted_covs, &entry.predicted), (filtered_covs, &entry.filtered)] {
             if out.iter().any(|row| !row.is_empty()) {
-                write::<D>(values, fresh, t, out);
+                // Step 0 is always fresh.
+                write::<D>(values, fresh, t, t.saturating_sub(1), out);
             }
         }
         blocks[1][in_block * D..(in_block + 1) * D].copy_from_slice(predicted);
@@ -174,18 +175,4 @@ fn is_finite(scratch: &SeparateScratch, l: usize) -> bool {
     let d = scratch.state[0].len();
     let variances = scratch.last.filtered.iter().step_by(d + 1);
     scratch.state[0].iter().chain(variances).all(|x| x[l].is_finite())
-}
-
-/// Writes matrices of step t; where they are those of the step before, from there.
-#[inline(always)]
-fn write<const D: usize>(values: &[Lane], fresh: bool, t: usize, rows: &mut [&mut [f64]; OCTET]) {
-    let size = D * D;
-    if fresh {
-        scatter(values, t * size..(t + 1) * size, rows);
-        return;
-    }
-    for row in rows.iter_mut().filter(|row| row.len() >= (t + 1) * size) {
-        let (before, now) = row[(t - 1) * size..(t + 1) * size].split_at_mut(size);
-        now.copy_from_slice(before);
-    }
 }

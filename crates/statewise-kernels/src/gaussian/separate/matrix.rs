@@ -1,6 +1,7 @@
 //! Products of matrices of which each entry is a number of each of eight series.
 
 use crate::gaussian::dense::Into;
+use crate::gaussian::lanes::exchange::scatter;
 use crate::gaussian::lanes::{Lane, OCTET};
 use crate::math::dispatch::fma;
 
@@ -179,5 +180,24 @@ pub(super) fn unpack(n: usize, packed: &[Lane], zeros: bool, out: &mut [Lane]) {
             }
             at += 1;
         }
+    }
+}
+
+/// Writes matrices of step t into the rows of each lane; where they are those of the step `same`, from there.
+#[inline(always)]
+pub(super) fn write<const D: usize>(
+    values: &[Lane],
+    fresh: bool,
+    t: usize,
+    same: usize,
+    rows: &mut [&mut [f64]; OCTET],
+) {
+    let size = D * D;
+    if fresh {
+        scatter(values, t * size..(t + 1) * size, rows);
+        return;
+    }
+    for row in rows.iter_mut().filter(|row| row.len() >= (t.max(same) + 1) * size) {
+        row.copy_within(same * size..(same + 1) * size, t * size);
     }
 }
