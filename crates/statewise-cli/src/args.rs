@@ -100,7 +100,7 @@ pub(crate) struct FitArgs {
     /// Save the fitted model
     #[arg(long, short = 'o', value_name = "MODEL.json")]
     pub(crate) output: Option<PathBuf>,
-    /// Save decoded states and smoothed probabilities, or smoothed moments, of every row
+    /// Save decoded states and smoothed probabilities, or smoothed moments, of every row (CSV or .parquet)
     #[arg(long, value_name = "PATH.csv")]
     pub(crate) path_output: Option<PathBuf>,
     /// Draw the series with its states
@@ -150,7 +150,7 @@ pub(crate) struct DataArgs {
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) columns: ColumnArgs,
-    /// Write here instead of standard output
+    /// Write here (CSV or .parquet) instead of standard output
     #[arg(long, short = 'o', value_name = "FILE.csv")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -194,7 +194,7 @@ pub(crate) struct SampleArgs {
     /// Seed of all random numbers
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Write here instead of standard output
+    /// Write here (CSV or .parquet) instead of standard output
     #[arg(long, short = 'o', value_name = "FILE.csv")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use statewise::data::{Column, Table};
 
 use crate::failure::Failure;
+use crate::source::is_parquet;
 
 /// A table of columns of ours behind columns of the user's; where a name is taken, ours gets `_`.
 pub(crate) fn results(columns: Vec<Column>) -> Result<Table, Failure> {
@@ -20,7 +21,8 @@ pub(crate) fn results(columns: Vec<Column>) -> Result<Table, Failure> {
     Ok(Table::new(unique)?)
 }
 
-/// Writes a table as CSV to a file, or to standard output without one.
+/// Writes a table to a file, as Parquet if its name says so and else as CSV, or as CSV to standard output
+/// without one.
 pub(crate) fn write_table(table: &Table, path: Option<&Path>) -> Result<(), Failure> {
     match path {
         None => {
@@ -31,12 +33,26 @@ pub(crate) fn write_table(table: &Table, path: Option<&Path>) -> Result<(), Fail
         Some(path) => {
             let write = || -> std::io::Result<()> {
                 let mut out = BufWriter::new(File::create(path)?);
-                table.write_csv(&mut out)?;
+                if is_parquet(path) {
+                    write_parquet(table, &mut out)?;
+                } else {
+                    table.write_csv(&mut out)?;
+                }
                 out.flush()
             };
             write().map_err(|e| cannot_write(path, &e))
         }
     }
+}
+
+#[cfg(feature = "parquet")]
+fn write_parquet(table: &Table, out: impl Write + Send) -> std::io::Result<()> {
+    table.write_parquet(out)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn write_parquet(_: &Table, _: impl Write) -> std::io::Result<()> {
+    Err(std::io::Error::other("this program was built without Parquet (cargo feature \"parquet\")"))
 }
 
 /// Writes text to a file.

@@ -21,16 +21,18 @@ pub(crate) struct Source {
 
 /// Reads CSV or Parquet, by the ending of the name.
 pub(crate) fn read_table(path: &Path) -> Result<Table, Failure> {
-    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("").to_ascii_lowercase();
-    match ending.as_str() {
-        "parquet" | "pq" => read_parquet(path),
-        _ if path.as_os_str() == "-" => {
-            let mut bytes = Vec::new();
-            std::io::stdin().read_to_end(&mut bytes)?;
-            Ok(Table::from_csv(&bytes, "standard input")?)
-        }
-        _ => Ok(Table::read_csv(path)?),
+    if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes)?;
+        return Ok(Table::from_csv(&bytes, "standard input")?);
     }
+    if is_parquet(path) { read_parquet(path) } else { Ok(Table::read_csv(path)?) }
+}
+
+/// Whether a file's name says that it is Parquet.
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or("");
+    ["parquet", "pq"].iter().any(|known| ending.eq_ignore_ascii_case(known))
 }
 
 #[cfg(feature = "parquet")]

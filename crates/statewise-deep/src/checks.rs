@@ -9,3 +9,11 @@ pub(crate) fn at_least_one(counts: &[(&str, usize)]) -> Result<()> {
         None => Ok(()),
     }
 }
+
+/// A share of particles below which they are drawn anew.
+pub(crate) fn check_share(resample_below: f64) -> Result<()> {
+    if (0.0..=1.0).contains(&resample_below) {
+        return Ok(());
+    }
+    Err(Error::argument("resample_below", resample_below, "a number from 0 to 1"))
+}

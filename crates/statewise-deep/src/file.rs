@@ -97,7 +97,22 @@ pub(crate) fn encode(arrays: Vec<RawArray>, header: HashMap<String, String>) -> 
         TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
     });
     let views: Vec<_> = views.collect::<std::result::Result<_, _>>().map_err(|e| damaged(e.to_string()))?;
-    safetensors::serialize(views, Some(header)).map_err(|e| damaged(e.to_string()))
+    let bytes = safetensors::serialize(views, Some(header)).map_err(|e| damaged(e.to_string()))?;
+    sorted(bytes).map_err(|e| damaged(e.to_string()))
+}
+
+/// Sorts the members of the header, whose order the writer leaves to chance: equal models, equal bytes.
+fn sorted(mut bytes: Vec<u8>) -> serde_json::Result<Vec<u8>> {
+    let Some((length, rest)) = bytes.split_first_chunk_mut::<8>() else { return Ok(bytes) };
+    let header = &mut rest[..u64::from_le_bytes(*length) as usize];
+    let mut members: serde_json::Value = serde_json::from_slice(header)?;
+    members.sort_all_objects();
+    let text = serde_json::to_vec(&members)?;
+    if text.len() <= header.len() {
+        header.fill(b' ');
+        header[..text.len()].copy_from_slice(&text);
+    }
+    Ok(bytes)
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<(SafeTensors<'_>, HashMap<String, String>)> {

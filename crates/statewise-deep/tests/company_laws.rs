@@ -60,7 +60,7 @@ fn a_sequence_has_the_same_bound_in_any_company() {
                 model.bound(&data, 3, Seed(4)).unwrap().per_sequence[1],
                 model.bound(&data, 3, Seed(4)).unwrap().divergence[1],
                 model.importance_sampling(&data, 3, Seed(4)).unwrap().per_sequence[1],
-                model.particle_bound(&data, 3, Seed(4)).unwrap().per_sequence[1],
+                model.particle_bound(&data, 3, 0.5, Seed(4)).unwrap().per_sequence[1],
             ]
         });
         for k in 0..4 {

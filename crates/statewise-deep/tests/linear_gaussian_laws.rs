@@ -135,7 +135,7 @@ fn weights_average_to_the_evidence_whatever_is_missing() {
             }
         };
         shares(&|seed| model.importance_sampling(&data, 20, seed).unwrap().per_sequence);
-        shares(&|seed| model.particle_bound(&data, 20, seed).unwrap().per_sequence);
+        shares(&|seed| model.particle_bound(&data, 20, 0.5, seed).unwrap().per_sequence);
     }
 }
 
@@ -147,7 +147,7 @@ fn many_particles_find_the_evidence() {
     let gap = |found: Vec<f64>| {
         found.iter().zip(&exact).map(|(found, exact)| (found + exact).abs()).fold(0.0, f64::max)
     };
-    assert!(gap(model.particle_bound(&data, 4000, Seed(1)).unwrap().per_sequence) < 0.15);
+    assert!(gap(model.particle_bound(&data, 4000, 0.5, Seed(1)).unwrap().per_sequence) < 0.15);
     // Whole paths degenerate with their length: the short sequences only.
     let short = data.select(&[1]);
     let found = model.importance_sampling(&short, 4000, Seed(1)).unwrap().per_sequence[0];

@@ -208,6 +208,17 @@ fn the_time_limit_stops_after_an_epoch() {
 }
 
 #[test]
+fn the_cosine_ends_at_the_time_limit_if_that_is_nearer() {
+    let options = FitOptions { cosine: true, time_limit: Some(0.5), epochs: 1_000_000, ..options() };
+    let first = options.optimizer.schedule.at(0);
+    let (report, _) = run::<f32>(options, &mut |_| true);
+    assert_eq!(report.stop, StopReason::TimeLimit);
+    let rates: Vec<f64> = report.history.iter().map(|record| record.learning_rate).collect();
+    assert!(rates[0] > 0.9 * first && rates[rates.len() - 1] < 0.1 * first, "{rates:?}");
+    assert!(rates.is_sorted_by(|a, b| a >= b));
+}
+
+#[test]
 fn patience_ends_training_without_progress() {
     // Weights that do not move: the first evaluation stays the best.
     let still = Optimizer::constant(Rule::Adam(Adam::default()), 1e-300);

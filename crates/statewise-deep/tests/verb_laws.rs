@@ -102,7 +102,7 @@ fn one_of_everything_works() {
             for found in [
                 model.bound(&data, 1, Seed(1)).unwrap(),
                 model.importance_sampling(&data, 1, Seed(1)).unwrap(),
-                model.particle_bound(&data, 1, Seed(1)).unwrap(),
+                model.particle_bound(&data, 1, 0.5, Seed(1)).unwrap(),
             ] {
                 assert!(found.per_step().is_finite() && found.per_step() == found.mean_of_sequences());
             }
@@ -185,7 +185,8 @@ fn data_that_do_not_fit_are_named() {
     let good = rows(&[0.0, 1.0]);
     names(bernoulli.bound(&good, 0, Seed(1)), "num_samples");
     names(bernoulli.importance_sampling(&good, 0, Seed(1)), "num_samples");
-    names(bernoulli.particle_bound(&good, 0, Seed(1)), "num_samples");
+    names(bernoulli.particle_bound(&good, 0, 0.5, Seed(1)), "num_samples");
+    names(bernoulli.particle_bound(&good, 3, 1.5, Seed(1)), "resample_below");
     names(bernoulli.infer(&good, 0, Seed(1)), "num_samples");
     names(bernoulli.sample(0, 1, PathKind::Mean, &[], Seed(1)), "num_paths");
     names(bernoulli.sample(1, 0, PathKind::Mean, &[], Seed(1)), "num_steps");

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use proptest::prelude::*;
-use statewise::data::{Selection, Table};
+use statewise::data::{Column, Selection, Table, Values};
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/tables").join(name)
@@ -42,6 +42,32 @@ fn snappy_is_read_and_becomes_sequences() {
     let data = table.dataset(&Selection { columns, ..Selection::default() }).unwrap();
     assert_eq!(data.labels["text"], ["rain", "sun"]);
     assert_eq!(data.dataset.rows()[..2], [1.0, 1.5]);
+}
+
+#[test]
+fn a_table_that_is_written_reads_back_the_same() {
+    let numbers = |values: &[f64]| Values::Numbers(values.to_vec());
+    let column = |name: &str, values| Column { name: name.into(), values };
+    let table = Table::new(vec![
+        column("an odd, \"name\"", numbers(&[1.0, f64::NAN, -1e-300, 1.0 / 3.0])),
+        column("empty", numbers(&[f64::NAN; 4])),
+        column("label", Values::text([Some("sun"), None, Some("räin"), Some("sun")])),
+    ]);
+    let nothing = Table::new(vec![column("x", numbers(&[]))]);
+    for table in [table.unwrap(), nothing.unwrap()] {
+        let path = std::env::temp_dir().join(format!("statewise-written-{}.parquet", std::process::id()));
+        table.write_parquet(std::fs::File::create(&path).unwrap()).unwrap();
+        let read = Table::read_parquet(&path);
+        std::fs::remove_file(&path).unwrap();
+        let read = read.unwrap();
+        assert_eq!(read.num_rows(), table.num_rows());
+        for (read, written) in read.columns().iter().zip(table.columns()) {
+            assert_eq!(read.name, written.name);
+            for row in 0..table.num_rows() {
+                assert_eq!(read.values.cell(row), written.values.cell(row), "{} {row}", read.name);
+            }
+        }
+    }
 }
 
 proptest! {

@@ -295,10 +295,23 @@ class DeepMarkovModel:
         return self._evaluate("importance sampling", call, data, "num_samples", num_samples, inputs, seed)
 
     def particle_bound(
-        self, data: Any, num_particles: int = 100, *, inputs: Any = None, seed: Seed = 0
+        self,
+        data: Any,
+        num_particles: int = 100,
+        *,
+        resample_below: float = 0.5,
+        inputs: Any = None,
+        seed: Seed = 0,
     ) -> Evaluation:
-        """-log of the evidence that a particle filter with proposal q estimates."""
-        call = _native.dmm_particle_bound
+        """-log of the evidence that a particle filter with proposal q estimates.
+
+        * `resample_below`: the share of effective particles below which they are drawn anew.
+        """
+        below = opt.number("resample_below", resample_below)
+
+        def call(model: Dmm, data: Dataset, particles: int, seed: int) -> Any:
+            return _native.dmm_particle_bound(model, data, particles, below, seed)
+
         return self._evaluate("particle filter", call, data, "num_particles", num_particles, inputs, seed)
 
     def _evaluate(

@@ -79,7 +79,7 @@ pub(crate) struct FitArgs {
     /// Save the model
     #[arg(long, short = 'o', value_name = "MODEL.safetensors")]
     pub(crate) output: Option<PathBuf>,
-    /// Save bounds, gradient norms and rates of every epoch, also while training runs
+    /// Save bounds, gradient norms and rates of every epoch, also while training runs (CSV or .parquet)
     #[arg(long, value_name = "CURVES.csv")]
     pub(crate) history: Option<PathBuf>,
     /// Draw the bounds over epochs
@@ -134,7 +134,7 @@ pub(crate) struct UseArgs {
     /// Seed of all random numbers
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Write here instead of standard output
+    /// Write here (CSV or .parquet) instead of standard output
     #[arg(long, short = 'o', value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -159,6 +159,9 @@ pub(crate) struct BoundArgs {
     /// Also a particle filter with so many particles
     #[arg(long, value_name = "N")]
     pub(crate) particles: Option<usize>,
+    /// Share of effective particles below which they are drawn anew
+    #[arg(long, value_name = "P", default_value_t = 0.5, requires = "particles")]
+    pub(crate) resample_below: f64,
     /// How results are written
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) format: Format,
@@ -239,7 +242,7 @@ pub(crate) struct SampleArgs {
     /// Seed of all random numbers
     #[arg(long, value_name = "S", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Write here instead of standard output
+    /// Write here (CSV or .parquet) instead of standard output
     #[arg(long, short = 'o', value_name = "FILE.csv", conflicts_with = "midi")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -44,7 +44,7 @@ pub(super) fn bound(args: &BoundArgs) -> Result<(), Failure> {
         estimates.push(Estimate::new(model.importance_sampling(data, samples, seed)?));
     }
     if let Some(particles) = args.particles {
-        estimates.push(Estimate::new(model.particle_bound(data, particles, seed)?));
+        estimates.push(Estimate::new(model.particle_bound(data, particles, args.resample_below, seed)?));
     }
     if let Some(path) = &args.sequences {
         write_table(&by_sequence(&task, &estimates)?, Some(path))?;

@@ -96,14 +96,41 @@ fn panel(area: &Area<'_>, title: &str, epochs: usize, curves: &[Curve], best: Op
         chart.draw_series([PathElement::new([(best, low), (best, high)], style)])?;
     }
     for Curve { colour: number, points, .. } in curves {
-        let points = points.iter().map(|(x, y)| (*x, y.min(high)));
         let style = colour(*number).stroke_width(2);
-        chart.draw_series([PathElement::new(points.clone().collect::<Vec<_>>(), style)])?;
+        chart.draw_series(
+            clipped(points, low, high).into_iter().map(|part| PathElement::new(part, style)),
+        )?;
         if points.len() == 1 {
-            chart.draw_series(points.map(|point| Circle::new(point, 3, colour(*number).filled())))?;
+            let dot = |point: &(f64, f64)| Circle::new(*point, 3, colour(*number).filled());
+            chart.draw_series(points.iter().map(dot))?;
         }
     }
     Ok(())
+}
+
+/// The parts of a curve between two ordinates, ending where it crosses them.
+fn clipped(points: &[(f64, f64)], low: f64, high: f64) -> Vec<Vec<(f64, f64)>> {
+    let inside = |y: f64| (low..=high).contains(&y);
+    let mut parts = vec![Vec::new()];
+    for (i, &(x, y)) in points.iter().enumerate() {
+        if let Some(&(x0, y0)) = i.checked_sub(1).map(|before| &points[before]) {
+            let mut within = inside(y0);
+            let bounds = if y > y0 { [low, high] } else { [high, low] };
+            for bound in bounds.into_iter().filter(|bound| (y0 < *bound) != (y < *bound)) {
+                let crossing = (x0 + (bound - y0) / (y - y0) * (x - x0), bound);
+                parts.last_mut().into_iter().for_each(|part| part.push(crossing));
+                within = !within;
+                if !within {
+                    parts.push(Vec::new());
+                }
+            }
+        }
+        if inside(y) {
+            parts.last_mut().into_iter().for_each(|part| part.push((x, y)));
+        }
+    }
+    parts.retain(|part| part.len() > 1);
+    parts
 }
 
 /// The range of the ordinate. The first epochs can be so far above all others that these would be one

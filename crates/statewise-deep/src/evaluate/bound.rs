@@ -5,6 +5,7 @@ use statewise::{Result, Seed};
 
 use super::{map_groups, row_limited};
 use crate::array::Real;
+use crate::checks::check_share;
 use crate::deep_markov_model::DeepMarkovModel;
 use crate::model::Batch;
 use crate::objective::{Draws, Pass, Resampling};
@@ -116,20 +117,22 @@ impl<R: Real> DeepMarkovModel<R> {
     }
 
     /// −log of the evidence that a particle filter with proposal q estimates; particles are drawn anew
-    /// where fewer than half of them are effective. With few particles and a q that reads the future, whole
-    /// paths ([`DeepMarkovModel::importance_sampling`]) may do better.
+    /// where less than the share `resample_below` of them is effective. With few particles and a q that reads
+    /// the future, whole paths ([`DeepMarkovModel::importance_sampling`]) may do better.
     ///
     /// # Errors
-    /// As [`DeepMarkovModel::bound`].
+    /// As [`DeepMarkovModel::bound`]; a share outside \[0, 1\].
     pub fn particle_bound(
         &self,
         data: &Dataset<'_>,
         num_particles: usize,
+        resample_below: f64,
         seed: Seed,
     ) -> Result<Evaluation> {
         self.check_samples(data, num_particles)?;
+        check_share(resample_below)?;
         let mut evaluation = self.empty(Estimator::ParticleFilter, data, num_particles);
-        let bounds = self.particles(data, num_particles, seed, Resampling::Below(0.5));
+        let bounds = self.particles(data, num_particles, seed, Resampling::Below(resample_below));
         evaluation.per_sequence = bounds.into_iter().map(|bound| -bound).collect();
         Ok(evaluation)
     }

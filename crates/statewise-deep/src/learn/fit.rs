@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Instant;
 
 use statewise::data::Dataset;
-use statewise::learn::Optimizer;
+use statewise::learn::{Optimizer, Schedule};
 use statewise::{Error, Result, Seed};
 
 use super::checkpoint;
@@ -31,7 +31,10 @@ struct Run<'a, R> {
     valid: Option<&'a Dataset<'a>>,
     workers: Vec<Worker<R>>,
     gradient: Vec<f64>,
+    /// With the rate of the latest update.
     optimizer: Optimizer,
+    /// Of an epoch.
+    updates: usize,
     frozen: Vec<Range<usize>>,
     started: Instant,
     steps_done: usize,
@@ -79,9 +82,9 @@ impl Fit {
             None => TrainingState::new(first(), &options.optimizer, options.average > 0.0),
         };
         let frozen = frozen_ranges(model.tensors(), &options.frozen)?;
-        let updates = train.num_sequences().div_ceil(options.batch_size);
         let mut run = Run {
-            optimizer: options.scheduled(updates),
+            optimizer: options.optimizer.clone(),
+            updates: train.num_sequences().div_ceil(options.batch_size),
             frozen,
             options,
             model,
@@ -192,6 +195,9 @@ impl<R: Real> Run<'_, R> {
         let mut sum = PathTerms::default();
         let mut norms = 0.0;
         for (done, batch) in batches.iter().enumerate() {
+            let seconds = before + self.started.elapsed().as_secs_f64();
+            let rate = self.options.rate(state.optimizer.step, self.updates, seconds);
+            self.optimizer.schedule = Schedule::Constant { rate };
             let (terms, norm) = self.update(state, batch, seed);
             if !(terms.bound.is_finite() && norm.is_finite()) {
                 return EpochEnd::Stopped(StopReason::NotFinite(
@@ -213,7 +219,7 @@ impl<R: Real> Run<'_, R> {
                 kl: sum.divergence / steps,
                 kl_weight: self.divergence_weight(update),
                 gradient_norm: norms / (done + 1) as f64,
-                learning_rate: self.optimizer.schedule.at(update),
+                learning_rate: rate,
                 valid_bound: None,
             };
             let progress = self.progress(state, &running, done + 1, batches.len());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use statewise::learn::{Adam, AdamW, Optimizer, Rule, Schedule};
 use statewise::{Error, Result};
 
-use crate::checks::at_least_one;
+use crate::checks::{at_least_one, check_share};
 
 /// The lower bound of log p(x) that is maximised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -79,8 +79,9 @@ pub struct FitOptions {
     pub bucketed: bool,
     /// Adam or another rule, its schedule (in updates), the limit of the gradient's norm.
     pub optimizer: Optimizer,
-    /// Whether a constant rate falls along a cosine to zero, at the last of all epochs; a run that is
-    /// resumed with more epochs then differs from one that had them from the start.
+    /// Whether a constant rate falls along a cosine to zero, at the last of all epochs or at the time limit,
+    /// whichever is nearer; a run that is resumed with more epochs then differs from one that had them from
+    /// the start.
     pub cosine: bool,
     /// Limit of every entry of the gradient.
     pub clip_value: Option<f64>,
@@ -222,10 +223,8 @@ impl FitOptions {
         if self.average == 1.0 {
             return Err(Error::argument("average", 1, "a decay below 1"));
         }
-        if let Objective::Fivo { resample_below } = self.objective
-            && !(0.0..=1.0).contains(&resample_below)
-        {
-            return Err(Error::argument("resample_below", resample_below, "a number from 0 to 1"));
+        if let Objective::Fivo { resample_below } = self.objective {
+            check_share(resample_below)?;
         }
         let amounts = [
             ("l2", Some(self.l2)),
@@ -245,13 +244,14 @@ impl FitOptions {
         self.optimizer.check(None, 0)
     }
 
-    /// The optimiser with its schedule over `updates` updates of an epoch.
-    pub(super) fn scheduled(&self, updates: usize) -> Optimizer {
-        let mut optimizer = self.optimizer.clone();
-        if let (true, Schedule::Constant { rate }) = (self.cosine, &self.optimizer.schedule) {
-            let decay_steps = (self.epochs * updates).max(1) as f64;
-            optimizer.schedule = Schedule::CosineDecay { rate: *rate, decay_steps, final_share: 0.0 };
-        }
-        optimizer
+    /// The learning rate of an update, `seconds` after the start, with `updates` of them in an epoch.
+    pub(super) fn rate(&self, update: u64, updates: usize, seconds: f64) -> f64 {
+        let (true, Schedule::Constant { rate }) = (self.cosine, &self.optimizer.schedule) else {
+            return self.optimizer.schedule.at(update);
+        };
+        let by_updates = update as f64 / (self.epochs * updates).max(1) as f64;
+        let by_time = self.time_limit.map_or(0.0, |limit| seconds / limit.max(f64::MIN_POSITIVE));
+        let cosine = (std::f64::consts::PI * by_updates.max(by_time).min(1.0)).cos();
+        rate * (0.5 * (1.0 + cosine))
     }
 }

@@ -43,16 +43,17 @@ pub(crate) fn dmm_importance_sampling<'py>(
 
 /// −log of the evidence of a particle filter with proposal q.
 #[pyfunction]
-#[pyo3(signature = (model: "Dmm", data: "object", num_particles: "int", seed: "int") -> "tuple[NDArray[float64], NDArray[float64], float, float, float]")]
+#[pyo3(signature = (model: "Dmm", data: "object", num_particles: "int", resample_below: "float", seed: "int") -> "tuple[NDArray[float64], NDArray[float64], float, float, float]")]
 pub(crate) fn dmm_particle_bound<'py>(
     py: Python<'py>,
     model: &Dmm,
     data: DataArg<'_>,
     num_particles: usize,
+    resample_below: f64,
     seed: u64,
 ) -> PyResult<EvaluationTuple<'py>> {
     let data = data.dataset()?;
-    let found = py.detach(|| model.0.particle_bound(&data, num_particles, Seed(seed)));
+    let found = py.detach(|| model.0.particle_bound(&data, num_particles, resample_below, Seed(seed)));
     Ok(tuple(py, found.map_err(error)?))
 }
 

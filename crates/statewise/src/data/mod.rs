@@ -5,6 +5,8 @@ mod csv;
 mod dataset;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_write;
 mod table;
 
 pub use dataset::{Dataset, Layout, Sequence};
