@@ -86,6 +86,13 @@ CLAIMS = {
         (r"hidden: probability (\S+)", 0.1, 1.0),
         (r"other keys (\S+)", 0.0, 0.08),
     ],
+    "inference_networks": [
+        (r"^exact +(\S+) nats", 3.0741, 3.0742),
+        (r"^exact .* off by (\S+)", 3.686, 3.688),
+        (r"^ST-R +(\S+) nats", 3.1, 3.45),
+        (r"^ST-LR +(\S+) nats", 3.1, 3.4),
+        (r"^MF-L .* off by (\S+)", 5.0, 7.0),
+    ],
     "streaming": [
         (r"last quarter, fixed parameters: (\d+)%", 0, 50),
         (r"last quarter, online EM: (\d+)%", 95, 100),

@@ -105,6 +105,27 @@ fn a_fit_of_chorales_saves_the_best_epoch_and_its_curves() {
     }
 }
 
+#[cfg(feature = "parquet")]
+#[test]
+fn tables_are_parquet_where_the_name_says_so() {
+    let scratch = Scratch::new("parquet");
+    let (model, table) = (scratch.path("m.safetensors"), scratch.path("tracks.csv"));
+    std::fs::write(&table, tracks()).unwrap();
+    let common = ["--emission=gaussian", "--columns=x,y", "--epochs=2", "--evaluate-every=1"];
+    let mut read = Vec::new();
+    for name in ["curves.csv", "curves.parquet"] {
+        let history = scratch.path(name);
+        fit(&[&[&table], &common[..], &["--id=animal", "-o", &model, "--history", &history]].concat());
+        read.push(
+            if name.ends_with("csv") { Table::read_csv(&history) } else { Table::read_parquet(&history) }
+                .unwrap(),
+        );
+    }
+    for name in ["epoch", "train_bound", "kl_weight"] {
+        assert_eq!(column(&read[0], name), column(&read[1], name), "{name}");
+    }
+}
+
 #[test]
 fn a_table_with_gaps_ids_and_inputs_goes_through_every_verb() {
     let scratch = Scratch::new("tracks");

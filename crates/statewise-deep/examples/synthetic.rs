@@ -87,7 +87,7 @@ fn main() -> Result<(), Failure> {
 
 fn score(model: &DeepMarkovModel, split: &SyntheticSplit) -> Result<(f64, f64), Failure> {
     let bound = model.bound(&split.observations, 20, Seed(1))?.per_step();
-    let posterior = model.infer(&split.observations, 50, Seed(2))?;
+    let posterior = model.infer(&split.observations, 200, Seed(2))?;
     Ok((bound, split.rmse(&posterior.means)?))
 }
 
