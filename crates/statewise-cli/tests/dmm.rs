@@ -112,17 +112,16 @@ fn tables_are_parquet_where_the_name_says_so() {
     let (model, table) = (scratch.path("m.safetensors"), scratch.path("tracks.csv"));
     std::fs::write(&table, tracks()).unwrap();
     let common = ["--emission=gaussian", "--columns=x,y", "--epochs=2", "--evaluate-every=1"];
-    let mut read = Vec::new();
-    for name in ["curves.csv", "curves.parquet"] {
+    let histories = ["curves.csv", "curves.parquet"].map(|name| {
         let history = scratch.path(name);
-        fit(&[&[&table], &common[..], &["--id=animal", "-o", &model, "--history", &history]].concat());
-        read.push(
-            if name.ends_with("csv") { Table::read_csv(&history) } else { Table::read_parquet(&history) }
-                .unwrap(),
-        );
-    }
+        let rest = ["--id=animal", "-o", &model, "--history", &history];
+        fit(&[&[table.as_str()][..], &common[..], &rest[..]].concat());
+        history
+    });
+    let csv = Table::read_csv(&histories[0]).unwrap();
+    let parquet = Table::read_parquet(&histories[1]).unwrap();
     for name in ["epoch", "train_bound", "kl_weight"] {
-        assert_eq!(column(&read[0], name), column(&read[1], name), "{name}");
+        assert_eq!(column(&csv, name), column(&parquet, name), "{name}");
     }
 }
 
