@@ -9,6 +9,7 @@ mod array;
 mod checks;
 pub mod data;
 mod deep_markov_model;
+mod device;
 mod evaluate;
 mod file;
 pub mod infer;

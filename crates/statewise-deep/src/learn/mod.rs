@@ -2,12 +2,13 @@
 
 mod checkpoint;
 mod fit;
-mod gradient;
+pub(crate) mod gradient;
 mod history;
 mod minibatches;
 mod options;
 mod state;
 
+pub use crate::device::Device;
 pub use fit::Fit;
 pub use gradient::PathTerms;
 pub use history::{EpochRecord, FitReport, Progress, StopReason};
