@@ -9,6 +9,7 @@ mod array;
 mod checks;
 pub mod data;
 mod deep_markov_model;
+#[cfg(any(feature = "cuda", test))]
 mod device;
 mod evaluate;
 mod file;

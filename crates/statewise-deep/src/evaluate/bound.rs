@@ -6,8 +6,8 @@ use statewise::{Result, Seed};
 use super::{map_groups, row_limited};
 use crate::array::Real;
 use crate::deep_markov_model::DeepMarkovModel;
-use crate::device::{self, Device, Engine, GroupSums};
 use crate::learn::Objective;
+use crate::learn::device::{self, Device, Engine, GroupSums};
 use crate::model::Batch;
 use crate::objective::{Draws, Pass, Resampling};
 

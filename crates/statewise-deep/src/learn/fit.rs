@@ -8,6 +8,7 @@ use statewise::learn::Optimizer;
 use statewise::{Error, Result, Seed};
 
 use super::checkpoint;
+use super::device::{self, Engine};
 use super::gradient::{ObjectiveCall, PathTerms, Worker, deal, run_shards};
 use super::history::{EpochRecord, FitReport, Progress, StopReason};
 use super::minibatches::minibatches;
@@ -15,7 +16,6 @@ use super::options::{FitOptions, GradientScale, Objective};
 use super::state::TrainingState;
 use crate::array::Real;
 use crate::deep_markov_model::DeepMarkovModel;
-use crate::device::{self, Engine};
 use crate::parameters::Tensor;
 
 /// Training of a model by stochastic gradients of a bound.

@@ -1,6 +1,7 @@
 //! Learning: objectives and their gradients over shards of a minibatch, schedules, the training loop.
 
 mod checkpoint;
+pub(crate) mod device;
 mod fit;
 pub(crate) mod gradient;
 mod history;
@@ -8,7 +9,7 @@ mod minibatches;
 mod options;
 mod state;
 
-pub use crate::device::Device;
+pub use device::Device;
 pub use fit::Fit;
 pub use gradient::PathTerms;
 pub use history::{EpochRecord, FitReport, Progress, StopReason};

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use statewise::learn::{Adam, AdamW, Optimizer, Rule, Schedule};
 use statewise::{Error, Result};
 
+use super::device::Device;
 use crate::checks::at_least_one;
-use crate::device::Device;
 
 /// The lower bound of log p(x) that is maximised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,18 +1,20 @@
 //! The passes of a device, run on this machine in double precision, against those of the CPU: the same kernels,
 //! the same products, another orchestration.
 
+mod training;
+
 use rand::RngExt;
 use statewise::Seed;
 use statewise::data::Dataset;
-use statewise::learn::{Adam, Optimizer, Rule};
 
 use super::driver::{KERNELS, Kernel};
 use super::engine::DeviceEngine;
 use super::host::Host;
 use super::memory::Layout;
-use super::{Engine, scope};
+use super::scope;
+use crate::learn::Objective;
+use crate::learn::device::Engine;
 use crate::learn::gradient::{ObjectiveCall, run_shards};
-use crate::learn::{Fit, FitOptions, Objective};
 use crate::model::{
     Combiner, CombinerWeights, DmmConfig, EmissionKind, Evidence, GuideStart, Initial, TransitionKind,
 };
@@ -208,60 +210,6 @@ fn every_nonlinearity_is_that_of_the_cpu() {
         let config = DmmConfig { nonlinearity, combiner_nonlinearity: nonlinearity, ..small() };
         check(&config, Objective::Elbo, 1, false);
     }
-}
-
-/// A few epochs with validation, dropout, averages, decay and limits.
-fn options(objective: Objective) -> FitOptions {
-    FitOptions {
-        objective,
-        num_particles: 2,
-        epochs: 4,
-        batch_size: 2,
-        optimizer: Optimizer {
-            clip_norm: Some(1.0),
-            ..Optimizer::constant(Rule::Adam(Adam::default()), 1e-2)
-        },
-        evaluate_every: 2,
-        evaluate_samples: 3,
-        ..FitOptions::preset("default").unwrap()
-    }
-}
-
-#[test]
-fn training_follows_that_of_the_cpu() {
-    for objective in [Objective::Elbo, Objective::SampledElbo] {
-        let Some(host) = Host::new() else { return };
-        let config = small();
-        let data = data(&config, true);
-        let fit = Fit::new(options(objective)).unwrap();
-        let mut want = DeepMarkovModel::<f64>::new(&config, Seed(1)).unwrap();
-        let mut got = want.clone();
-        let want_report = fit.run(&mut want, &data, Some(&data), &mut |_| true).unwrap();
-        let engine: Box<dyn Engine> = Box::new(DeviceEngine::new(host));
-        let got_report = fit.run_on(Some(engine), &mut got, &data, Some(&data), &mut |_| true).unwrap();
-        assert_eq!(got_report.best_epoch, want_report.best_epoch);
-        for (got, want) in got_report.history.iter().zip(&want_report.history) {
-            // Rounding grows with every update: a quotient by √v stands between gradients and weights.
-            assert!((got.train_bound - want.train_bound).abs() < 1e-7, "{got:?}\n{want:?}");
-            let bounds = (got.valid_bound.unwrap_or(0.0), want.valid_bound.unwrap_or(0.0));
-            assert!((bounds.0 - bounds.1).abs() < 1e-7, "{got:?}\n{want:?}");
-        }
-        for (got, want) in got.parameters().iter().zip(want.parameters()) {
-            assert!((got - want).abs() < 1e-6, "{got}, {want}");
-        }
-    }
-}
-
-#[test]
-fn an_error_of_the_device_ends_training_with_it() {
-    let Some(mut host) = Host::new() else { return };
-    host.fails = true;
-    let config = small();
-    let mut model = DeepMarkovModel::<f64>::new(&config, Seed(1)).unwrap();
-    let engine: Box<dyn Engine> = Box::new(DeviceEngine::new(host));
-    let fit = Fit::new(options(Objective::Elbo)).unwrap();
-    let error = fit.run_on(Some(engine), &mut model, &data(&config, false), None, &mut |_| true);
-    assert!(error.unwrap_err().to_string().contains("an error of the device"));
 }
 
 #[test]
