@@ -97,7 +97,9 @@ impl Driver for Cuda {
             builder.arg(&args);
             // SAFETY: every kernel takes one `Args`; its threads read and write inside the rows that it names,
             // all of them in `memory`, which lives as long as the stream has work.
-            unsafe { builder.launch(config) }.map(drop).map_err(failed(Kernel::NAMES[kernel as usize]))
+            let launched = unsafe { builder.launch(config) };
+            let name = Kernel::NAMES[kernel as usize];
+            launched.map(drop).map_err(|error| failed(&format!("the kernel {name}"))(error))
         });
     }
 
@@ -164,7 +166,7 @@ fn check_libraries() -> Result<()> {
         Some((name, _)) => Err(Error::argument(
             "device",
             format!("cuda, but {name} is not on the library path"),
-            "the NVIDIA driver, NVRTC and cuBLAS of CUDA 11 to 13, or device = cpu",
+            "the NVIDIA driver, NVRTC and cuBLAS of CUDA 12 or 13, or device = cpu",
         )),
     }
 }
