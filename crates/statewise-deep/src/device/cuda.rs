@@ -60,8 +60,10 @@ impl Cuda {
         let mut memory: CudaSlice<f32> =
             self.stream.alloc_zeros(len).map_err(failed("reserving memory"))?;
         let keep = keep.min(self.memory.len());
-        let (from, mut to) = (self.memory.slice(..keep), memory.slice_mut(..keep));
-        self.stream.memcpy_dtod(&from, &mut to).map_err(failed("copying"))?;
+        if keep > 0 {
+            let (from, mut to) = (self.memory.slice(..keep), memory.slice_mut(..keep));
+            self.stream.memcpy_dtod(&from, &mut to).map_err(failed("copying"))?;
+        }
         self.base = address(&memory, &self.stream);
         self.memory = memory;
         Ok(())

@@ -27,7 +27,7 @@ pub(crate) trait Driver {
     /// Waits for all that was asked for, and copies values from the memory.
     ///
     /// # Errors
-    /// The first error since the start.
+    /// The first error since the last download.
     fn download(&mut self, at: usize, values: &mut [Self::Real]) -> Result<()>;
 }
 

@@ -49,7 +49,7 @@ struct AverageTape {
 }
 
 impl GuideTape {
-    /// * `steps`, `particles` – rows of the time steps and of their particles; `first` of the first step's.
+    /// * `steps` – rows of the time steps, without particles.
     pub(super) fn new(
         layout: &mut Layout,
         guide: &Guide,
