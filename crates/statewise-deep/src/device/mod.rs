@@ -6,7 +6,7 @@
 //! memory ([`memory`]), uploaded at once, and worked through without waiting; sums come down at its end.
 //!
 //! What is elementwise stands in `kernels/`, C and CUDA C++ at once, so that tests run the same text on the
-//! host, in double precision, against the passes of the CPU.
+//! host, in double precision, against the passes of the CPU. An option without a mirror is refused by [`scope`].
 
 #[cfg(feature = "cuda")]
 mod cuda;
