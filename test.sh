@@ -5,6 +5,8 @@ cd "$(dirname "$0")"
 
 cargo fmt --all --check
 cargo clippy --workspace --all-targets --quiet -- -D warnings
+# The GPU is a feature, which builds without one; its passes are tested on this machine with or without it.
+cargo clippy -p statewise-deep --features cuda --all-targets --quiet -- -D warnings
 cargo test --workspace --quiet
 cargo test --workspace --doc --quiet
 

@@ -223,6 +223,11 @@ fn wrong_options_and_files_are_named() {
     assert!(with(&["--latent-dim=0"], 1).contains("latent_dim"));
     assert!(with(&["--preset=krishnan"], 1).contains("krishnan2017"));
     assert!(with(&[], 1).contains("--emission gaussian"));
+    assert!(with(&["--device=gpu"], 2).contains("unknown variant `gpu`"));
+    if cfg!(not(feature = "cuda")) {
+        let message = with(&["--emission=gaussian", "--device=cuda"], 1);
+        assert!(message.contains("a build without the feature `cuda`"), "{message}");
+    }
     assert!(with(&["-o", "/no/such/folder/m.safetensors"], 1).contains("there is no folder"));
     assert!(failure(&["bound", &data, &data], 1).contains("statewise dmm fit"));
     let help = stdout(&["fit", "--help"]);

@@ -9,6 +9,8 @@ mod array;
 mod checks;
 pub mod data;
 mod deep_markov_model;
+#[cfg(any(feature = "cuda", test))]
+mod device;
 mod evaluate;
 mod file;
 pub mod infer;

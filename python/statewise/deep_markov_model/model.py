@@ -243,6 +243,7 @@ class DeepMarkovModel:
         patience: int | None = None,
         shard_size: int | None = None,
         seed: Seed | None = None,
+        device: opt.Device | None = None,
     ) -> DmmFit:
         """Trains the model; it then has the weights that were best on `valid`, or without it the last ones.
 
@@ -267,6 +268,7 @@ class DeepMarkovModel:
           of the weights, which is then what is kept, 0 for none.
         * `evaluate_every` epochs on `valid`, with `evaluate_samples` paths.
         * `shard_size`: sequences that a thread works on at a time; `seed`: of order, dropout and draws.
+        * `device`: "cpu", or "cuda", an NVIDIA GPU, in builds of the extension with the feature of that name.
         """
         given = dict(locals())
         for name in ("self", "train", "valid", "inputs", "valid_inputs", "checkpoint", "progress", "callback"):

@@ -32,6 +32,7 @@ InitScheme = Literal["uniform", "normal", "xavier", "he", "orthogonal", "fan_in"
 Inference = Literal["ST-L", "ST-R", "ST-LR", "MF-L", "MF-R", "MF-LR"]
 Objective = Literal["elbo", "sampled_elbo", "iwae", "fivo"]
 GradientScale = Literal["sum", "sequences", "steps"]
+Device = Literal["cpu", "cuda"]
 OptimizerName = Literal["adam", "adamw", "rmsprop", "adagrad", "sgd"]
 
 _CHOICES: dict[str, Any] = {
@@ -48,6 +49,7 @@ _CHOICES: dict[str, Any] = {
     "spread": Spread,
     "init_scheme": InitScheme,
     "gradient_scale": GradientScale,
+    "device": Device,
     "objective": Objective,
     "inference": Inference,
 }

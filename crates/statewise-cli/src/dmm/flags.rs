@@ -206,5 +206,12 @@ pub(super) const FLAGS: &[Flag] = &[
     rare(TRAINING, "evaluate-samples", "evaluate_samples", "S", "Latent paths of an evaluation"),
     rare(TRAINING, "checkpoint-every", "checkpoint_every", "EPOCHS", "Epochs between checkpoints"),
     rare(TRAINING, "shard-size", "shard_size", "N", "Sequences that one thread works on at a time"),
+    common(
+        TRAINING,
+        "device",
+        "device",
+        "NAME",
+        "Where passes run: cpu, or cuda, an NVIDIA GPU, in builds with the feature of that name",
+    ),
     common(TRAINING, "seed", "seed", "S", "Seed of first weights, order, dropout and draws"),
 ];

@@ -7,6 +7,8 @@ use super::{map_groups, row_limited};
 use crate::array::Real;
 use crate::checks::check_share;
 use crate::deep_markov_model::DeepMarkovModel;
+use crate::learn::Objective;
+use crate::learn::device::{self, Device, Engine, GroupSums};
 use crate::model::Batch;
 use crate::objective::{Draws, Pass, Resampling};
 
@@ -64,10 +66,66 @@ impl<R: Real> DeepMarkovModel<R> {
     /// # Errors
     /// Data that the model does not know; no samples.
     pub fn bound(&self, data: &Dataset<'_>, num_samples: usize, seed: Seed) -> Result<Evaluation> {
+        self.bound_on(Device::Cpu, data, num_samples, seed)
+    }
+
+    /// [`DeepMarkovModel::bound`] on a device; of the same draws, and of the same numbers up to rounding.
+    ///
+    /// # Errors
+    /// Data that the model does not know; no samples; a device that is not there, that fails, or that does not
+    /// know an option of the model.
+    pub fn bound_on(
+        &self,
+        device: Device,
+        data: &Dataset<'_>,
+        num_samples: usize,
+        seed: Seed,
+    ) -> Result<Evaluation> {
         self.check_samples(data, num_samples)?;
-        let network = &self.network;
+        let mut engine = device::open(device, self.config(), Objective::Elbo)?;
+        self.bound_with(engine.as_deref_mut(), data, num_samples, seed)
+    }
+
+    /// The same on an engine that is open.
+    pub(crate) fn bound_with(
+        &self,
+        engine: Option<&mut (dyn Engine + 'static)>,
+        data: &Dataset<'_>,
+        num_samples: usize,
+        seed: Seed,
+    ) -> Result<Evaluation> {
+        self.check_samples(data, num_samples)?;
         let groups = row_limited(data, num_samples);
-        let results = map_groups(network, &groups, |pass: &mut Pass<R>, group| {
+        let results = match engine {
+            None => self.bound_groups(data, &groups, num_samples, seed),
+            Some(engine) => {
+                let theta: Vec<f64> = self.theta.iter().map(|x| x.to_f64()).collect();
+                engine.set_weights(&theta);
+                let mut bound =
+                    |group: &Vec<usize>| engine.bound(&self.network, data, group, num_samples, seed);
+                groups.iter().map(&mut bound).collect::<Result<_>>()?
+            }
+        };
+        let mut evaluation = self.empty(Estimator::Bound, data, num_samples);
+        for (sequences, sums) in results {
+            for (n, [nll, divergence]) in sequences.into_iter().zip(sums) {
+                evaluation.per_sequence[n] = (nll + divergence) / num_samples as f64;
+                evaluation.divergence[n] = divergence / num_samples as f64;
+            }
+        }
+        Ok(evaluation)
+    }
+
+    /// Sums of −log p(x | z) and of the divergence over the drawn paths of every sequence.
+    fn bound_groups(
+        &self,
+        data: &Dataset<'_>,
+        groups: &[Vec<usize>],
+        num_samples: usize,
+        seed: Seed,
+    ) -> Vec<GroupSums> {
+        let network = &self.network;
+        map_groups(network, groups, |pass: &mut Pass<R>, group| {
             let batch = Batch::new(&network.config, data, group, num_samples);
             let divergence = network.closed_form();
             pass.forward(network, &self.theta, &batch, Draws::Random(seed), None, divergence);
@@ -78,15 +136,7 @@ impl<R: Real> DeepMarkovModel<R> {
                 sums[1] += pass.divergence.row(row)[0].to_f64();
             }
             (batch.sequences.clone(), sums)
-        });
-        let mut evaluation = self.empty(Estimator::Bound, data, num_samples);
-        for (sequences, sums) in results {
-            for (n, [nll, divergence]) in sequences.into_iter().zip(sums) {
-                evaluation.per_sequence[n] = (nll + divergence) / num_samples as f64;
-                evaluation.divergence[n] = divergence / num_samples as f64;
-            }
-        }
-        Ok(evaluation)
+        })
     }
 
     /// −log 1/S Σ_s p(x, z^s) / q(z^s | x) of every sequence, S = `num_samples` whole paths.

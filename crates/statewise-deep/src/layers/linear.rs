@@ -8,10 +8,10 @@ use crate::parameters::{Builder, Start};
 /// A linear layer from `inputs` to `outputs` units, with or without a bias.
 #[derive(Clone, Debug)]
 pub(crate) struct Linear {
-    inputs: usize,
-    outputs: usize,
-    weight: Range<usize>,
-    bias: Option<Range<usize>>,
+    pub(crate) inputs: usize,
+    pub(crate) outputs: usize,
+    pub(crate) weight: Range<usize>,
+    pub(crate) bias: Option<Range<usize>>,
 }
 
 impl Linear {

@@ -9,8 +9,8 @@ use crate::parameters::Builder;
 /// A stack of hidden layers; without layers its output is its input.
 #[derive(Clone, Debug)]
 pub(crate) struct Mlp {
-    layers: Vec<Linear>,
-    nonlinearity: Nonlinearity,
+    pub(crate) layers: Vec<Linear>,
+    pub(crate) nonlinearity: Nonlinearity,
     inputs: usize,
 }
 

@@ -31,7 +31,7 @@ pub enum Cell {
 }
 
 impl Cell {
-    fn gates(self) -> usize {
+    pub(crate) fn gates(self) -> usize {
         match self {
             Cell::Lstm => 4,
             Cell::Gru => 3,
@@ -39,7 +39,7 @@ impl Cell {
         }
     }
 
-    fn nonlinearity(self) -> Nonlinearity {
+    pub(crate) fn nonlinearity(self) -> Nonlinearity {
         match self {
             Cell::Tanh => Nonlinearity::Tanh,
             Cell::Relu => Nonlinearity::Relu,
@@ -59,7 +59,7 @@ pub(crate) enum Direction {
 
 impl Direction {
     /// The `k`-th step that is taken, of `num_steps`.
-    fn step(self, k: usize, num_steps: usize) -> usize {
+    pub(crate) fn step(self, k: usize, num_steps: usize) -> usize {
         match self {
             Direction::Left => k,
             Direction::Right => num_steps - 1 - k,
@@ -67,7 +67,7 @@ impl Direction {
     }
 
     /// The rows of the step before t in this direction, those whose sequences run at t.
-    fn past(self, packed: &Packed, t: usize) -> Range<usize> {
+    pub(crate) fn past(self, packed: &Packed, t: usize) -> Range<usize> {
         match self {
             Direction::Left if t == 0 => 0..0,
             Direction::Left => {
@@ -83,14 +83,14 @@ impl Direction {
 /// One recurrent layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Recurrent {
-    cell: Cell,
-    direction: Direction,
-    size: usize,
-    initial_cell: f64,
-    input: Linear,
-    recurrent: Linear,
+    pub(crate) cell: Cell,
+    pub(crate) direction: Direction,
+    pub(crate) size: usize,
+    pub(crate) initial_cell: f64,
+    pub(crate) input: Linear,
+    pub(crate) recurrent: Linear,
     recurrent_weight: Range<usize>,
-    initial: Option<Range<usize>>,
+    pub(crate) initial: Option<Range<usize>>,
 }
 
 /// What a recurrent layer keeps for its backward pass.

@@ -8,6 +8,7 @@ use statewise::learn::{Optimizer, Schedule};
 use statewise::{Error, Result, Seed};
 
 use super::checkpoint;
+use super::device::{self, Engine};
 use super::gradient::{ObjectiveCall, PathTerms, Worker, deal, run_shards};
 use super::history::{EpochRecord, FitReport, Progress, StopReason};
 use super::minibatches::minibatches;
@@ -30,6 +31,8 @@ struct Run<'a, R> {
     train: &'a Dataset<'a>,
     valid: Option<&'a Dataset<'a>>,
     workers: Vec<Worker<R>>,
+    /// Where passes run, if not here.
+    engine: Option<Box<dyn Engine>>,
     gradient: Vec<f64>,
     /// With the rate of the latest update.
     optimizer: Optimizer,
@@ -58,7 +61,7 @@ impl Fit {
     ///
     /// # Errors
     /// Data that the model does not know; a checkpoint of something else, or that cannot be read or
-    /// written.
+    /// written; a device that is not there, that fails, or that does not know an option.
     pub fn run<R: Real>(
         &self,
         model: &mut DeepMarkovModel<R>,
@@ -70,6 +73,19 @@ impl Fit {
         if let Some(valid) = valid {
             model.check_data("valid", valid)?;
         }
+        let engine = device::open(self.options.device, model.config(), self.options.objective)?;
+        self.run_on(engine, model, train, valid, observe)
+    }
+
+    /// The same on an engine that is open, with data that are checked.
+    pub(crate) fn run_on<R: Real>(
+        &self,
+        engine: Option<Box<dyn Engine>>,
+        model: &mut DeepMarkovModel<R>,
+        train: &Dataset<'_>,
+        valid: Option<&Dataset<'_>>,
+        observe: &mut dyn FnMut(Progress<'_>) -> bool,
+    ) -> Result<FitReport> {
         let options = &self.options;
         let len = model.theta.len();
         let resumed = match &options.checkpoint {
@@ -91,6 +107,7 @@ impl Fit {
             train,
             valid,
             workers: Vec::new(),
+            engine,
             gradient: vec![0.0; len],
             started: Instant::now(),
             steps_done: 0,
@@ -148,7 +165,7 @@ impl<R: Real> Run<'_, R> {
         while state.epochs() < self.options.epochs {
             // An epoch that does not end leaves no trace but its weights.
             let kept = self.options.checkpoint.is_some().then(|| state.clone());
-            if let EpochEnd::Stopped(reason) = self.epoch(state, before, observe) {
+            if let EpochEnd::Stopped(reason) = self.epoch(state, before, observe)? {
                 if let (Some(path), Some(kept)) = (&self.options.checkpoint, kept) {
                     checkpoint::write(path, self.model.config(), self.options, self.train, &kept)?;
                 }
@@ -187,7 +204,7 @@ impl<R: Real> Run<'_, R> {
         state: &mut TrainingState,
         before: f64,
         observe: &mut dyn FnMut(Progress<'_>) -> bool,
-    ) -> EpochEnd {
+    ) -> Result<EpochEnd> {
         let options = self.options;
         let seed = Seed(options.seed);
         let epoch = state.epochs();
@@ -198,11 +215,10 @@ impl<R: Real> Run<'_, R> {
             let seconds = before + self.started.elapsed().as_secs_f64();
             let rate = self.options.rate(state.optimizer.step, self.updates, seconds);
             self.optimizer.schedule = Schedule::Constant { rate };
-            let (terms, norm) = self.update(state, batch, seed);
+            let (terms, norm) = self.update(state, batch, seed)?;
             if !(terms.bound.is_finite() && norm.is_finite()) {
-                return EpochEnd::Stopped(StopReason::NotFinite(
-                    self.report_not_finite(state, batch, terms),
-                ));
+                let report = self.report_not_finite(state, batch, terms);
+                return Ok(EpochEnd::Stopped(StopReason::NotFinite(report)));
             }
             sum.add(terms);
             norms += norm;
@@ -228,10 +244,10 @@ impl<R: Real> Run<'_, R> {
                 state.history.push(running);
             }
             if !go_on {
-                return EpochEnd::Stopped(StopReason::Interrupted);
+                return Ok(EpochEnd::Stopped(StopReason::Interrupted));
             }
         }
-        EpochEnd::Done
+        Ok(EpochEnd::Done)
     }
 
     fn divergence_weight(&self, update: u64) -> f64 {
@@ -242,10 +258,14 @@ impl<R: Real> Run<'_, R> {
     }
 
     /// One step of the optimiser; the norm is that of the gradient before it is limited.
-    fn update(&mut self, state: &mut TrainingState, batch: &[usize], seed: Seed) -> (PathTerms, f64) {
+    fn update(
+        &mut self,
+        state: &mut TrainingState,
+        batch: &[usize],
+        seed: Seed,
+    ) -> Result<(PathTerms, f64)> {
         let options = self.options;
         let update = state.optimizer.step;
-        let shards = deal(self.train, batch, options.shard_size);
         let call = ObjectiveCall {
             objective: options.objective,
             num_particles: options.num_particles,
@@ -253,10 +273,8 @@ impl<R: Real> Run<'_, R> {
             seed: seed.child("update", update),
             training: true,
         };
-        self.model.theta.iter_mut().zip(&state.theta).for_each(|(x, wide)| *x = R::from_f64(*wide));
-        let DeepMarkovModel { network, theta } = &*self.model;
+        let terms = self.pass(state, batch, call)?;
         let gradient = &mut self.gradient;
-        let terms = run_shards(network, theta, self.train, &shards, call, &mut self.workers, gradient);
         if options.l2 > 0.0 {
             gradient.iter_mut().zip(&state.theta).for_each(|(g, x)| *g += 2.0 * options.l2 * x);
         }
@@ -271,7 +289,7 @@ impl<R: Real> Run<'_, R> {
         gradient.iter_mut().for_each(|g| *g /= divisor);
         let norm = gradient.iter().map(|g| g * g).sum::<f64>().sqrt();
         if !norm.is_finite() {
-            return (terms, norm);
+            return Ok((terms, norm));
         }
         if let Some(limit) = options.clip_value {
             gradient.iter_mut().for_each(|g| *g = g.clamp(-limit, limit));
@@ -286,7 +304,20 @@ impl<R: Real> Run<'_, R> {
         if options.average > 0.0 {
             state.take_average(options.average);
         }
-        (terms, norm)
+        Ok((terms, norm))
+    }
+
+    /// The objective and its gradient at the weights, here or on the device.
+    fn pass(&mut self, state: &TrainingState, batch: &[usize], call: ObjectiveCall) -> Result<PathTerms> {
+        let DeepMarkovModel { network, theta } = &mut *self.model;
+        let gradient = &mut self.gradient;
+        if let Some(engine) = &mut self.engine {
+            engine.set_weights(&state.theta);
+            return engine.objective(network, self.train, batch, call, gradient);
+        }
+        theta.iter_mut().zip(&state.theta).for_each(|(x, wide)| *x = R::from_f64(*wide));
+        let shards = deal(self.train, batch, self.options.shard_size);
+        Ok(run_shards(network, theta, self.train, &shards, call, &mut self.workers, gradient))
     }
 
     /// Scores the validation data with the weights that would be kept.
@@ -295,7 +326,8 @@ impl<R: Real> Run<'_, R> {
         self.model.theta = state.evaluated().iter().map(|x| R::from_f64(*x)).collect();
         // One seed for all evaluations: they differ by the weights, not by the draws.
         let seed = Seed(self.options.seed).child("validation", 0);
-        let bound = self.model.bound(valid, self.options.evaluate_samples, seed)?.per_step();
+        let engine = self.engine.as_deref_mut();
+        let bound = self.model.bound_with(engine, valid, self.options.evaluate_samples, seed)?.per_step();
         if let Some(record) = state.history.last_mut() {
             record.valid_bound = Some(bound);
         }

@@ -166,7 +166,7 @@ pub(crate) fn deal(data: &Dataset<'_>, sequences: &[usize], size: usize) -> Vec<
 }
 
 /// Factors of inverted dropout, 0 or 1 / (1 − rate); every sequence has its own stream.
-fn fill_kept<R: Real>(rate: f64, batch: &Batch<R>, seed: Seed, kept: &mut Grid<R>) {
+pub(crate) fn fill_kept<R: Real>(rate: f64, batch: &Batch<R>, seed: Seed, kept: &mut Grid<R>) {
     kept.resize(batch.packed.num_rows());
     let stream = |n: &usize| seed.stream("dropout", *n as u64);
     let mut streams: Vec<ChaCha8Rng> = batch.sequences.iter().map(stream).collect();

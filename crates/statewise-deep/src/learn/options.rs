@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use statewise::learn::{Adam, AdamW, Optimizer, Rule, Schedule};
 use statewise::{Error, Result};
 
+use super::device::Device;
 use crate::checks::{at_least_one, check_share};
 
 /// The lower bound of log p(x) that is maximised.
@@ -111,6 +112,10 @@ pub struct FitOptions {
     pub shard_size: usize,
     /// Seed of order, dropout and draws.
     pub seed: u64,
+    /// Where passes run; a resumed run may use another device than the one before. On a GPU a minibatch is one
+    /// shard, and all is in single precision.
+    #[serde(default)]
+    pub device: Device,
 }
 
 impl FitOptions {
@@ -200,6 +205,7 @@ impl FitOptions {
             checkpoint_every: 10,
             shard_size: 10,
             seed: 0,
+            device: Device::Cpu,
         }
     }
 

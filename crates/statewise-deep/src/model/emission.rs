@@ -15,17 +15,17 @@ use crate::parameters::{Builder, Start};
 /// The emission network.
 #[derive(Clone, Debug)]
 pub(crate) struct Emission {
-    inputs: usize,
-    latent_dim: usize,
-    dim: usize,
-    likelihood: Likelihood,
-    trunk: Mlp,
-    head: Head,
+    pub(crate) inputs: usize,
+    pub(crate) latent_dim: usize,
+    pub(crate) dim: usize,
+    pub(crate) likelihood: Likelihood,
+    pub(crate) trunk: Mlp,
+    pub(crate) head: Head,
 }
 
 /// From the trunk to the observation.
 #[derive(Clone, Debug)]
-enum Head {
+pub(crate) enum Head {
     /// Independent features; the residual is a linear function of z beside the trunk.
     Independent { output: Linear, residual: Option<Linear>, constant: Option<Range<usize>> },
     /// Binary features, one after the other.

@@ -22,16 +22,16 @@ use crate::parameters::{Builder, Start};
 /// The inference network.
 #[derive(Clone, Debug)]
 pub(crate) struct Guide {
-    latent_dim: usize,
-    size: usize,
-    spread: Spread,
-    readers: Readers,
-    rule: Rule,
+    pub(crate) latent_dim: usize,
+    pub(crate) size: usize,
+    pub(crate) spread: Spread,
+    pub(crate) readers: Readers,
+    pub(crate) rule: Rule,
 }
 
 /// How q is made.
 #[derive(Clone, Debug)]
-enum Rule {
+pub(crate) enum Rule {
     /// One head a direction; `with_prior`: times the transition.
     Evidence { heads: Vec<Linear>, with_prior: bool },
     /// The average with z_{t−1}.

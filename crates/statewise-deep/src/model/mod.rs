@@ -2,16 +2,16 @@
 
 mod batch;
 mod config;
-mod emission;
+pub(crate) mod emission;
 mod factor;
 mod flow;
-mod guide;
-mod likelihood;
+pub(crate) mod guide;
+pub(crate) mod likelihood;
 mod nade;
 mod network;
 mod presets;
-mod reader;
-mod transition;
+pub(crate) mod reader;
+pub(crate) mod transition;
 
 pub(crate) use batch::{Batch, encode};
 pub use config::{

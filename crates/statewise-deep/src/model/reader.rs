@@ -9,11 +9,11 @@ use crate::parameters::Builder;
 
 /// The embedding and the recurrent layers of each direction.
 #[derive(Clone, Debug)]
-pub(super) struct Readers {
+pub(crate) struct Readers {
     size: usize,
     reading: usize,
-    embedding: Mlp,
-    directions: Vec<Vec<Recurrent>>,
+    pub(crate) embedding: Mlp,
+    pub(crate) directions: Vec<Vec<Recurrent>>,
 }
 
 /// Their values on every time step, and the gradients with respect to them.

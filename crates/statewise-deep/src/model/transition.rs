@@ -24,19 +24,19 @@ use crate::parameters::{Builder, Start};
 /// The transition network.
 #[derive(Clone, Debug)]
 pub(crate) struct Transition {
-    inputs: usize,
-    latent_dim: usize,
-    spread: Spread,
+    pub(crate) inputs: usize,
+    pub(crate) latent_dim: usize,
+    pub(crate) spread: Spread,
     /// The proposal's stack, whose output `raw` (and, but for the gated form, `proposal`) reads.
-    trunk: Mlp,
-    proposal: Proposal,
-    gate: Option<Gate>,
-    raw: RawSpread,
+    pub(crate) trunk: Mlp,
+    pub(crate) proposal: Proposal,
+    pub(crate) gate: Option<Gate>,
+    pub(crate) raw: RawSpread,
 }
 
 /// Where the proposal (the mean itself, but for the gated forms) comes from.
 #[derive(Clone, Debug)]
-enum Proposal {
+pub(crate) enum Proposal {
     /// A linear function of the trunk.
     Trunk(Linear),
     /// A formula of the input.
@@ -45,15 +45,15 @@ enum Proposal {
 
 /// The gate between the proposal and a linear function of z.
 #[derive(Clone, Debug)]
-struct Gate {
-    trunk: Mlp,
-    gate: Linear,
-    linear: Linear,
+pub(crate) struct Gate {
+    pub(crate) trunk: Mlp,
+    pub(crate) gate: Linear,
+    pub(crate) linear: Linear,
 }
 
 /// Where the argument of the softplus comes from.
 #[derive(Clone, Debug)]
-enum RawSpread {
+pub(crate) enum RawSpread {
     /// A linear function of the trunk.
     Trunk(Linear),
     /// A linear function of relu(proposal).

@@ -5,6 +5,6 @@ mod noise;
 mod particles;
 mod pass;
 
-pub(crate) use noise::{Draws, noise_stream};
+pub(crate) use noise::{Draws, fill_noise, noise_stream};
 pub(crate) use particles::{Resampling, systematic};
 pub(crate) use pass::{Divergence, Pass, PathWeights};

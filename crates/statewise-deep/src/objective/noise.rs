@@ -20,7 +20,7 @@ pub(crate) fn noise_stream(seed: Seed, sequence: usize) -> ChaCha8Rng {
 }
 
 /// Fills ε for all particles of the batch; `sequences` are their indices in the dataset.
-pub(super) fn fill_noise<R: Real>(
+pub(crate) fn fill_noise<R: Real>(
     draws: Draws<'_>,
     particles: &Packed,
     sequences: &[usize],

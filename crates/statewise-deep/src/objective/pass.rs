@@ -9,8 +9,8 @@ use std::ops::Range;
 use statewise::Seed;
 
 use super::divergence::{self, Pair, PairDeltas};
-use super::noise::{Draws, fill_noise};
 use super::particles::{Particles, Resampling, own_parents};
+use super::{Draws, fill_noise};
 use crate::array::{Grid, Packed, Real, sum_rows};
 use crate::model::FirstState;
 use crate::model::{Batch, EmissionTape, FlowTape, GuideTape, Network, TransitionTape};
