@@ -85,7 +85,10 @@ def test_inference_stands_for_evidence_and_combiner(inference):
         (lambda: small().bound(np.zeros((3, 5))), "data: found shape"),
         (lambda: small().bound(np.full((3, 4), 2.0)), "data row 0, feature 0: found 2"),
         (lambda: small().bound(np.zeros((3, 4)), num_samples=0), "num_samples: found 0"),
+        (lambda: small().bound(np.zeros((3, 4)), device="gpu"), "device: found 'gpu'"),
+        (lambda: small().fit(np.zeros((3, 4)), device="gpu"), "device: found 'gpu'"),
         (lambda: small().particle_bound(np.zeros((3, 4)), num_particles=0), "num_particles: found 0"),
+        (lambda: small().particle_bound(np.zeros((3, 4)), resample_below=2.0), "resample_below: found 2"),
         (lambda: small(input_dim=2).bound(np.zeros((3, 4))), "data: found 0 inputs, expected 2"),
         (lambda: small().fit(np.zeros((3, 5))), "train: found shape"),
         (lambda: small().fit(np.zeros((3, 4)), np.zeros((2, 2))), "valid: found shape"),
@@ -158,6 +161,9 @@ def test_evaluations_are_per_step_and_per_sequence():
     assert "importance sampling, 20000 samples" in repr(sampled) and "5000 particles" in repr(filtered)
     np.testing.assert_allclose(sampled.per_step, filtered.per_step, rtol=0.02)
     assert sampled.per_step < dmm.bound(short, 1000).per_step
+    # Who never draws anew has whole paths.
+    paths = dmm.particle_bound(short, 5000, resample_below=0.0)
+    np.testing.assert_allclose(paths.per_step, sampled.per_step, rtol=0.02)
 
 
 def test_seeds_decide():

@@ -93,6 +93,11 @@ fn a_fit_of_chorales_saves_the_best_epoch_and_its_curves() {
     let json: serde_json::Value =
         serde_json::from_str(&stdout(&[&bound[..], &["--format=json"]].concat())).unwrap();
     assert_eq!(json["estimates"][0]["per_step"], want.per_step());
+    assert!(failure(&[&bound[..], &["--device=gpu"]].concat(), 2).contains("expected cpu or cuda"));
+    if cfg!(not(feature = "cuda")) {
+        let message = failure(&[&bound[..], &["--device=cuda"]].concat(), 1);
+        assert!(message.contains("a build without the feature `cuda`"), "{message}");
+    }
 
     // The last epoch's valid bound, or the best of both, is what the notes say.
     let best = column(&curves, "valid_bound").into_iter().fold(f64::INFINITY, f64::min);

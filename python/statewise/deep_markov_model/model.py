@@ -285,9 +285,18 @@ class DeepMarkovModel:
 
     # ---- bounds of the evidence
 
-    def bound(self, data: Any, num_samples: int = 1, *, inputs: Any = None, seed: Seed = 0) -> Evaluation:
-        """The negative ELBO over `num_samples` drawn paths, divergences in closed form."""
-        return self._evaluate("bound", _native.dmm_bound, data, "num_samples", num_samples, inputs, seed)
+    def bound(
+        self,
+        data: Any,
+        num_samples: int = 1,
+        *,
+        inputs: Any = None,
+        seed: Seed = 0,
+        device: opt.Device = "cpu",
+    ) -> Evaluation:
+        """The negative ELBO over `num_samples` drawn paths, divergences in closed form; `device` as for `fit`."""
+        call, where = _native.dmm_bound, opt.choice("device", device)
+        return self._evaluate("bound", call, data, "num_samples", num_samples, inputs, seed, where)
 
     def importance_sampling(
         self, data: Any, num_samples: int = 2000, *, inputs: Any = None, seed: Seed = 0
@@ -309,18 +318,22 @@ class DeepMarkovModel:
 
         * `resample_below`: the share of effective particles below which they are drawn anew.
         """
-        below = opt.number("resample_below", resample_below)
-
-        def call(model: Dmm, data: Dataset, particles: int, seed: int) -> Any:
-            return _native.dmm_particle_bound(model, data, particles, below, seed)
-
-        return self._evaluate("particle filter", call, data, "num_particles", num_particles, inputs, seed)
+        call, below = _native.dmm_particle_bound, opt.number("resample_below", resample_below)
+        return self._evaluate("particle filter", call, data, "num_particles", num_particles, inputs, seed, below)
 
     def _evaluate(
-        self, name: str, call: Callable[..., Any], values: Any, argument: str, count: int, inputs: Any, seed: Seed
+        self,
+        name: str,
+        call: Callable[..., Any],
+        values: Any,
+        argument: str,
+        count: int,
+        inputs: Any,
+        seed: Seed,
+        *rest: Any,
     ) -> Evaluation:
         data = self._data("data", values, inputs)
-        found = call(self._native, data, size(argument, count), as_seed(seed))
+        found = call(self._native, data, size(argument, count), as_seed(seed), *rest)
         per_sequence, _, per_step, mean, divergence = found
         return Evaluation(name, int(count), per_step, mean, data.per_sequence(per_sequence), divergence)
 

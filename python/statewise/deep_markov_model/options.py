@@ -66,7 +66,7 @@ def model_config(preset: str, emission_dim: int, given: dict[str, Any]) -> dict[
         for name in ("evidence", "combiner"):
             if name in given:
                 raise StatewiseError(f"inference: found {inference!r} beside {name}, expected one of the two")
-        kind, reads = _choice("inference", inference).split("-")
+        kind, reads = choice("inference", inference).split("-")
         config["evidence"] = _READS[reads]
         structured = "average" if config["combiner"] == "mean_field" else config["combiner"]
         config["combiner"] = "mean_field" if kind == "MF" else structured
@@ -96,7 +96,7 @@ def fit_options(preset: str, given: dict[str, Any]) -> dict[str, Any]:
     resample_below = given.pop("resample_below", None)
     objective = given.pop("objective", None)
     if objective is not None:
-        options["objective"] = {"name": _choice("objective", objective)}
+        options["objective"] = {"name": choice("objective", objective)}
     if options["objective"]["name"] == "fivo":
         below = 0.5 if resample_below is None else resample_below
         options["objective"]["resample_below"] = number("resample_below", below)
@@ -160,7 +160,7 @@ def checked(name: str, value: Any, default: Any) -> Any:
         return whole(name, value)
     if isinstance(default, float):
         return number(name, value)
-    return _choice(name, value)
+    return choice(name, value)
 
 
 def number(name: str, value: Any) -> float:
@@ -171,7 +171,8 @@ def number(name: str, value: Any) -> float:
     return float(value)
 
 
-def _choice(name: str, value: Any) -> str:
+def choice(name: str, value: Any) -> str:
+    """One of the values that an option may have."""
     choices = get_args(_CHOICES[name])
     if value not in choices:
         raise StatewiseError(f"{name}: found {value!r}, expected one of {', '.join(map(repr, choices))}")

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use statewise_deep::learn::Device;
 
 use super::settings::Settings;
 use crate::args::{ColumnArgs, InspectArgs};
@@ -153,6 +154,9 @@ pub(crate) struct BoundArgs {
     /// Latent paths of the evidence lower bound
     #[arg(long, value_name = "S", default_value_t = 10)]
     pub(crate) samples: usize,
+    /// Where the evidence lower bound is computed: cpu or cuda
+    #[arg(long, value_name = "NAME", default_value = "cpu")]
+    pub(crate) device: Device,
     /// Also importance sampling with so many latent paths
     #[arg(long, value_name = "S")]
     pub(crate) importance: Option<usize>,

@@ -39,7 +39,7 @@ impl Estimate {
 pub(super) fn bound(args: &BoundArgs) -> Result<(), Failure> {
     let task = Task::read(&args.data)?;
     let (model, data, seed) = (&task.saved.model, &task.sequences.data, Seed(args.data.seed));
-    let mut estimates = vec![Estimate::new(model.bound(data, args.samples, seed)?)];
+    let mut estimates = vec![Estimate::new(model.bound_on(args.device, data, args.samples, seed)?)];
     if let Some(samples) = args.importance {
         estimates.push(Estimate::new(model.importance_sampling(data, samples, seed)?));
     }

@@ -1,8 +1,10 @@
 //! Where passes run: on the processor, or on a device that a build may know.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use statewise::data::Dataset;
-use statewise::{Result, Seed};
+use statewise::{Error, Result, Seed};
 
 use super::gradient::{ObjectiveCall, PathTerms};
 use super::options::Objective;
@@ -17,6 +19,18 @@ pub enum Device {
     Cpu,
     /// On the first NVIDIA GPU that the driver shows, in single precision; needs the feature `cuda`.
     Cuda,
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::Cuda),
+            _ => Err(Error::argument("device", format!("{name:?}"), "cpu or cuda")),
+        }
+    }
 }
 
 /// Passes elsewhere than on the processor.
@@ -76,5 +90,5 @@ use crate::device::open as open_cuda;
 #[cfg(not(feature = "cuda"))]
 fn open_cuda(_: &DmmConfig, _: Objective) -> Result<Box<dyn Engine>> {
     let found = "cuda, in a build without the feature `cuda`";
-    Err(statewise::Error::argument("device", found, "cpu, or a build with it"))
+    Err(Error::argument("device", found, "cpu, or a build with it"))
 }
