@@ -186,3 +186,15 @@ fn shards_change_rounding_only() {
         }
     }
 }
+
+#[test]
+fn paths_of_a_long_sequence_are_drawn_in_parts_that_fit_in_memory() {
+    let model = DeepMarkovModel::<f64>::new(&small(3), Seed(1)).unwrap();
+    // Sixteen paths of 4000 steps fit, seventeen do not.
+    let data = together(&[(1, 6), (2, 4000)], 3);
+    let part = |seed: Seed, paths: usize| model.bound(&data, paths, seed).unwrap().per_sequence;
+    let (first, rest) = (part(Seed(4), 16), part(Seed(4).child("paths", 16), 4));
+    let found = part(Seed(4), 20);
+    assert_near(found[0], model.bound(&together(&[(1, 6)], 3), 20, Seed(4)).unwrap().per_sequence[0]);
+    assert_near(found[1], (16.0 * first[1] + 4.0 * rest[1]) / 20.0);
+}

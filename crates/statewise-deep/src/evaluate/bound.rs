@@ -3,7 +3,7 @@
 use statewise::data::Dataset;
 use statewise::{Result, Seed};
 
-use super::{map_groups, row_limited};
+use super::{Group, map_groups, paths_of, row_limited};
 use crate::array::Real;
 use crate::checks::check_share;
 use crate::deep_markov_model::DeepMarkovModel;
@@ -95,48 +95,47 @@ impl<R: Real> DeepMarkovModel<R> {
         seed: Seed,
     ) -> Result<Evaluation> {
         self.check_samples(data, num_samples)?;
-        let groups = row_limited(data, num_samples);
+        let groups = paths_of(data, num_samples, num_samples);
+        let seed_of = |group: &Group| match group.first_path {
+            0 => seed,
+            first => seed.child("paths", first as u64),
+        };
         let results = match engine {
-            None => self.bound_groups(data, &groups, num_samples, seed),
+            None => map_groups(&self.network, &groups, |pass: &mut Pass<R>, group| {
+                self.bound_of(pass, data, group, seed_of(group))
+            }),
             Some(engine) => {
                 let theta: Vec<f64> = self.theta.iter().map(|x| x.to_f64()).collect();
                 engine.set_weights(&theta);
-                let mut bound =
-                    |group: &Vec<usize>| engine.bound(&self.network, data, group, num_samples, seed);
+                let mut bound = |group: &Group| {
+                    engine.bound(&self.network, data, &group.sequences, group.paths, seed_of(group))
+                };
                 groups.iter().map(&mut bound).collect::<Result<_>>()?
             }
         };
         let mut evaluation = self.empty(Estimator::Bound, data, num_samples);
         for (sequences, sums) in results {
             for (n, [nll, divergence]) in sequences.into_iter().zip(sums) {
-                evaluation.per_sequence[n] = (nll + divergence) / num_samples as f64;
-                evaluation.divergence[n] = divergence / num_samples as f64;
+                evaluation.per_sequence[n] += (nll + divergence) / num_samples as f64;
+                evaluation.divergence[n] += divergence / num_samples as f64;
             }
         }
         Ok(evaluation)
     }
 
-    /// Sums of −log p(x | z) and of the divergence over the drawn paths of every sequence.
-    fn bound_groups(
-        &self,
-        data: &Dataset<'_>,
-        groups: &[Vec<usize>],
-        num_samples: usize,
-        seed: Seed,
-    ) -> Vec<GroupSums> {
+    /// Sums of −log p(x | z) and of the divergence over the group's paths of every sequence.
+    fn bound_of(&self, pass: &mut Pass<R>, data: &Dataset<'_>, group: &Group, seed: Seed) -> GroupSums {
         let network = &self.network;
-        map_groups(network, groups, |pass: &mut Pass<R>, group| {
-            let batch = Batch::new(&network.config, data, group, num_samples);
-            let divergence = network.closed_form();
-            pass.forward(network, &self.theta, &batch, Draws::Random(seed), None, divergence);
-            let mut sums = vec![[0.0; 2]; group.len()];
-            for (row, (_, k)) in batch.particles.places().enumerate() {
-                let sums = &mut sums[k / num_samples];
-                sums[0] += pass.emission.nll.row(row)[0].to_f64();
-                sums[1] += pass.divergence.row(row)[0].to_f64();
-            }
-            (batch.sequences.clone(), sums)
-        })
+        let batch = Batch::new(&network.config, data, &group.sequences, group.paths);
+        let divergence = network.closed_form();
+        pass.forward(network, &self.theta, &batch, Draws::Random(seed), None, divergence);
+        let mut sums = vec![[0.0; 2]; group.sequences.len()];
+        for (row, (_, k)) in batch.particles.places().enumerate() {
+            let sums = &mut sums[k / group.paths];
+            sums[0] += pass.emission.nll.row(row)[0].to_f64();
+            sums[1] += pass.divergence.row(row)[0].to_f64();
+        }
+        (batch.sequences, sums)
     }
 
     /// −log 1/S Σ_s p(x, z^s) / q(z^s | x) of every sequence, S = `num_samples` whole paths.
@@ -151,15 +150,16 @@ impl<R: Real> DeepMarkovModel<R> {
     ) -> Result<Evaluation> {
         self.check_samples(data, num_samples)?;
         let mut evaluation = self.empty(Estimator::ImportanceSampling, data, num_samples);
+        let groups = paths_of(data, num_samples, PATHS);
+        let results = map_groups(&self.network, &groups, |pass: &mut Pass<R>, group| {
+            let seed = seed.child("paths", group.first_path as u64);
+            self.particles(pass, data, &group.sequences, group.paths, seed, Resampling::Never)
+        });
         let mut log_sums = vec![f64::NEG_INFINITY; data.num_sequences()];
-        let mut drawn = 0;
-        while drawn < num_samples {
-            let paths = PATHS.min(num_samples - drawn);
-            let part = self.particles(data, paths, seed.child("paths", drawn as u64), Resampling::Never);
-            for (log_sum, bound) in log_sums.iter_mut().zip(part) {
-                *log_sum = log_add(*log_sum, bound + (paths as f64).ln());
+        for (group, (sequences, bounds)) in groups.iter().zip(results) {
+            for (n, bound) in sequences.into_iter().zip(bounds) {
+                log_sums[n] = log_add(log_sums[n], bound + (group.paths as f64).ln());
             }
-            drawn += paths;
         }
         let negative = |log_sum: f64| (num_samples as f64).ln() - log_sum;
         evaluation.per_sequence = log_sums.into_iter().map(negative).collect();
@@ -182,24 +182,30 @@ impl<R: Real> DeepMarkovModel<R> {
         self.check_samples(data, num_particles)?;
         check_share(resample_below)?;
         let mut evaluation = self.empty(Estimator::ParticleFilter, data, num_particles);
-        let bounds = self.particles(data, num_particles, seed, Resampling::Below(resample_below));
-        evaluation.per_sequence = bounds.into_iter().map(|bound| -bound).collect();
+        let groups = row_limited(data, num_particles);
+        let results = map_groups(&self.network, &groups, |pass: &mut Pass<R>, group| {
+            self.particles(pass, data, group, num_particles, seed, Resampling::Below(resample_below))
+        });
+        for (sequences, bounds) in results {
+            sequences.into_iter().zip(bounds).for_each(|(n, bound)| evaluation.per_sequence[n] = -bound);
+        }
         Ok(evaluation)
     }
 
-    fn particles(&self, data: &Dataset<'_>, copies: usize, seed: Seed, resampling: Resampling) -> Vec<f64> {
-        let network = &self.network;
-        let groups = row_limited(data, copies);
-        let results = map_groups(network, &groups, |pass: &mut Pass<R>, group| {
-            let batch = Batch::new(&network.config, data, group, copies);
-            let (bounds, _) = pass.forward_particles(network, &self.theta, &batch, seed, None, resampling);
-            (batch.sequences.clone(), bounds)
-        });
-        let mut all = vec![0.0; data.num_sequences()];
-        for (sequences, bounds) in results {
-            sequences.into_iter().zip(bounds).for_each(|(n, bound)| all[n] = bound);
-        }
-        all
+    /// log p̂(x) of some sequences by `copies` particles of each; sequences come in their order in the batch.
+    fn particles(
+        &self,
+        pass: &mut Pass<R>,
+        data: &Dataset<'_>,
+        sequences: &[usize],
+        copies: usize,
+        seed: Seed,
+        resampling: Resampling,
+    ) -> (Vec<usize>, Vec<f64>) {
+        let batch = Batch::new(&self.network.config, data, sequences, copies);
+        let (bounds, _) =
+            pass.forward_particles(&self.network, &self.theta, &batch, seed, None, resampling);
+        (batch.sequences, bounds)
     }
 
     fn empty(&self, estimator: Estimator, data: &Dataset<'_>, num_samples: usize) -> Evaluation {

@@ -4,4 +4,5 @@ mod bound;
 mod groups;
 
 pub use bound::{Estimator, Evaluation};
+use groups::{Group, paths_of};
 pub(crate) use groups::{map_groups, row_limited};
