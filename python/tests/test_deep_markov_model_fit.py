@@ -126,6 +126,8 @@ def test_a_fit_stops_by_time_and_by_patience(coins):
     train, valid = coins
     fit = small().fit(train, epochs=10**6, time_limit=0.2)
     assert fit.stop == "time_limit" and fit.best_epoch == fit.epochs
+    assert "the divergence weighed" in repr(small().fit(train, epochs=2))
+    assert not small().fit(train, epochs=2, annealing_start=1.0).warnings
     slow = {"learning_rate": 1e-30, "cosine": False, "average": 0.0, "evaluate_every": 1, "weight_decay": 0.0}
     fit = small().fit(train, valid, epochs=1000, patience=3, **slow)
     assert fit.stop == "patience" and fit.epochs == 5

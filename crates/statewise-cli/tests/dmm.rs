@@ -64,8 +64,15 @@ fn a_fit_of_chorales_saves_the_best_epoch_and_its_curves() {
     let args = ["--epochs=2", "--evaluate-every=1", "--evaluate-samples=1"];
     let outputs = ["-o", &model, "--history", &history, "--plot", &plot];
     let report = stdout(&[&["fit", &data], &args[..], &outputs[..], &TINY[..5]].concat());
-    for word in ["ST-R over GRU 6", "229 sequences", "all epochs done", "valid bound", "test bound", "(b)"]
-    {
+    for word in [
+        "ST-R over GRU 6",
+        "229 sequences",
+        "all epochs done",
+        "valid bound",
+        "test bound",
+        "(b)",
+        "warning",
+    ] {
         assert!(report.contains(word), "no {word} in\n{report}");
     }
 

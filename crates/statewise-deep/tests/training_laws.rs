@@ -203,6 +203,7 @@ fn training_that_explodes_stops_and_says_where() {
 fn the_time_limit_stops_after_an_epoch() {
     let options = FitOptions { time_limit: Some(0.0), ..options() };
     let (report, _) = run::<f32>(options, &mut |_| true);
+    assert!(report.warnings()[0].contains("the divergence weighed 0.36"), "{:?}", report.warnings());
     assert_eq!((report.stop, report.history.len()), (StopReason::TimeLimit, 1));
     assert!(report.best_valid_bound.is_some());
 }

@@ -70,11 +70,11 @@ class DmmFit:
         best_epoch: int,
         best_valid_bound: float | None,
         stop: str,
-        message: str,
+        warnings: list[str],
     ) -> None:
         self.history = history
         self.best_epoch, self.best_valid_bound, self.stop = best_epoch, best_valid_bound, stop
-        self.warnings = [message] if message else []
+        self.warnings = list(warnings)
         if stop == "interrupted":
             self.warnings.append("interrupted: the model has the best weights reached so far")
 
@@ -135,13 +135,13 @@ def run_training(
 ) -> tuple[_native.Dmm, DmmFit]:
     """A trained copy of the model, and how it went."""
     with Watch(progress, callback) as watch:
-        trained, columns, best_epoch, best_valid, stop, message = _native.dmm_fit(
+        trained, columns, best_epoch, best_valid, stop, warnings = _native.dmm_fit(
             model, json.dumps(options), checkpoint, data, valid, watch.see
         )
     history: dict[str, NDArray[Any]] = dict(columns)
     for name in _COUNTS:
         history[name] = history[name].astype(np.int64)
-    return trained, DmmFit(history, best_epoch, best_valid, stop, message)
+    return trained, DmmFit(history, best_epoch, best_valid, stop, warnings)
 
 
 class Watch(Watching):

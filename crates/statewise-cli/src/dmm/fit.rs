@@ -225,5 +225,8 @@ fn describe_fit(
         );
     }
     out += "\nBounds are upper bounds of -log p(x) in nats per time step; lower is better.\n";
+    if !matches!(report.stop, StopReason::NotFinite(_)) {
+        report.warnings().iter().for_each(|warning| out += &format!("warning: {warning}\n"));
+    }
     Ok(out)
 }

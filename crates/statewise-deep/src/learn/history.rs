@@ -56,6 +56,21 @@ pub struct FitReport {
     pub stop: StopReason,
 }
 
+impl FitReport {
+    /// What one should know of the result, in words.
+    pub fn warnings(&self) -> Vec<String> {
+        let weight = self.history.last().map_or(1.0, |record| record.kl_weight);
+        match &self.stop {
+            StopReason::NotFinite(message) => vec![message.clone()],
+            StopReason::Epochs | StopReason::TimeLimit if weight < 1.0 => vec![format!(
+                "training ended while the divergence weighed {weight:.2}, which raises the bound: train longer, or let \
+                 fewer updates raise the weight to 1"
+            )],
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// What an observer sees after every update.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {

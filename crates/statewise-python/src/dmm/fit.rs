@@ -18,11 +18,11 @@ type Seen = ([usize; 4], [f64; 8], Option<f64>);
 
 /// (model, history as columns, best epoch, its validation bound, why it ended, a message).
 type FitTuple<'py> =
-    (Dmm, Vec<(&'static str, Bound<'py, PyArray1<f64>>)>, usize, Option<f64>, &'static str, String);
+    (Dmm, Vec<(&'static str, Bound<'py, PyArray1<f64>>)>, usize, Option<f64>, &'static str, Vec<String>);
 
 /// Trains a copy. `callback(...)` is asked after every update; `False` stops.
 #[pyfunction]
-#[pyo3(signature = (model: "Dmm", options: "str", checkpoint: "str | PathLike[str] | None", train: "object", valid: "object | None", callback: "Callable[..., object] | None") -> "tuple[Dmm, list[tuple[str, NDArray[float64]]], int, float | None, str, str]")]
+#[pyo3(signature = (model: "Dmm", options: "str", checkpoint: "str | PathLike[str] | None", train: "object", valid: "object | None", callback: "Callable[..., object] | None") -> "tuple[Dmm, list[tuple[str, NDArray[float64]]], int, float | None, str, list[str]]")]
 pub(crate) fn dmm_fit<'py>(
     py: Python<'py>,
     model: &Dmm,
@@ -52,15 +52,22 @@ pub(crate) fn dmm_fit<'py>(
         return Err(raised);
     }
     let report = report.map_err(error)?;
-    let (stop, message) = match report.stop {
-        StopReason::Epochs => ("epochs", String::new()),
-        StopReason::TimeLimit => ("time_limit", String::new()),
-        StopReason::Patience => ("patience", String::new()),
-        StopReason::Interrupted => ("interrupted", String::new()),
-        StopReason::NotFinite(message) => ("not_finite", message),
+    let stop = match report.stop {
+        StopReason::Epochs => "epochs",
+        StopReason::TimeLimit => "time_limit",
+        StopReason::Patience => "patience",
+        StopReason::Interrupted => "interrupted",
+        StopReason::NotFinite(_) => "not_finite",
     };
     let history = columns(py, &report.history);
-    Ok((Dmm(Arc::new(trained)), history, report.best_epoch, report.best_valid_bound, stop, message))
+    Ok((
+        Dmm(Arc::new(trained)),
+        history,
+        report.best_epoch,
+        report.best_valid_bound,
+        stop,
+        report.warnings(),
+    ))
 }
 
 /// Looks for signals and asks the callback.
