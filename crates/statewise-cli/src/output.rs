@@ -52,7 +52,7 @@ fn write_parquet(table: &Table, out: impl Write + Send) -> std::io::Result<()> {
 
 #[cfg(not(feature = "parquet"))]
 fn write_parquet(_: &Table, _: impl Write) -> std::io::Result<()> {
-    Err(std::io::Error::other("this program was built without Parquet (cargo feature \"parquet\")"))
+    Err(std::io::Error::other(crate::source::WITHOUT_PARQUET))
 }
 
 /// Writes text to a file.

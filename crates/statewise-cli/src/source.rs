@@ -40,9 +40,13 @@ fn read_parquet(path: &Path) -> Result<Table, Failure> {
     Ok(Table::read_parquet(path)?)
 }
 
+/// What a build without the feature says of Parquet files.
+#[cfg(not(feature = "parquet"))]
+pub(crate) const WITHOUT_PARQUET: &str = "this statewise was built without Parquet";
+
 #[cfg(not(feature = "parquet"))]
 fn read_parquet(path: &Path) -> Result<Table, Failure> {
-    Err(Failure::new(format!("{}: this statewise was built without Parquet", path.display())))
+    Err(Failure::new(format!("{}: {WITHOUT_PARQUET}", path.display())))
 }
 
 impl Source {

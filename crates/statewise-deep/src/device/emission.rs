@@ -129,7 +129,7 @@ impl EmissionTape {
         // The first, and in a trunk with layers the only one, that gives deltas to the trunk.
         stage.backward(outputs.output, self.d_out, self.trunk.output_deltas(self.d_input), false);
         stage.gradient(outputs.output, trunk, self.d_out);
-        self.trunk.backward(stage, &emission.trunk, rows.clone(), self.d_input);
+        self.trunk.backward(stage, &emission.trunk, rows.clone(), Some(self.d_input));
         self.trunk.gradient(stage, &emission.trunk, rows, self.input);
         if let Some(residual) = outputs.residual {
             let latent = 0..emission.latent_dim;

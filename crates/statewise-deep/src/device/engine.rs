@@ -6,7 +6,6 @@ use statewise::{Error, Result, Seed};
 use super::driver::Driver;
 use super::memory::{Layout, Rows};
 use super::pass::{Inputs, Pass, ScoreWeights, Scores};
-use super::scope;
 use super::stage::Stage;
 use crate::array::{Grid, Packed, Real};
 use crate::learn::Objective;
@@ -148,7 +147,6 @@ impl<D: Driver> Engine for DeviceEngine<D> {
         call: ObjectiveCall,
         gradient: &mut [f64],
     ) -> Result<PathTerms> {
-        scope::check(&network.config, call.objective)?;
         let batch = Batch::new(&network.config, data, sequences, call.num_particles);
         let path = 1.0 / call.num_particles as f64;
         let sampled = call.objective == Objective::SampledElbo;
@@ -175,18 +173,12 @@ impl<D: Driver> Engine for DeviceEngine<D> {
         num_samples: usize,
         seed: Seed,
     ) -> Result<GroupSums> {
-        scope::check(&network.config, Objective::Elbo)?;
         let batch = Batch::new(&network.config, data, group, num_samples);
         let weights = ScoreWeights { nll: 1.0, divergence: 1.0 };
         let divergence = network.closed_form();
         let task = Task { divergence, weights, backward: false, drops: false, seed };
         let answers = self.run(network, &batch, &task)?;
-        let mut sums = vec![[0.0; 2]; group.len()];
-        for (row, (_, k)) in batch.particles.places().enumerate() {
-            let sums = &mut sums[k / num_samples];
-            sums[0] += answers.nll[row].to_f64();
-            sums[1] += answers.divergence[row].to_f64();
-        }
+        let sums = batch.sums([answers.nll, answers.divergence]);
         Ok((batch.sequences, sums))
     }
 }

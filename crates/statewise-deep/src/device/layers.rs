@@ -53,48 +53,24 @@ impl MlpTape {
         }
     }
 
-    /// Pulls the deltas of the output back to those of the input, and adds them there.
+    /// Pulls the deltas of the output back and, where asked for, adds them to those of the input.
     pub(super) fn backward<D: Driver>(
         &self,
         stage: &mut Stage<'_, D>,
         mlp: &Mlp,
         rows: Range<usize>,
-        input_deltas: Rows,
+        input_deltas: Option<Rows>,
     ) {
         for (l, layer) in mlp.layers.iter().enumerate().rev() {
-            let dy = self.pull_back(stage, mlp, l, rows.clone());
-            match l {
-                0 => stage.backward(layer, dy, input_deltas.rows(rows.clone()), true),
-                _ => stage.backward(layer, dy, self.deltas[l - 1].rows(rows.clone()), false),
+            let at = |grid: Rows| grid.rows(rows.clone());
+            let dy = at(self.deltas[l]);
+            stage.pull_back(mlp.nonlinearity, at(self.values[l]), dy);
+            match (l, input_deltas) {
+                (0, Some(deltas)) => stage.backward(layer, dy, at(deltas), true),
+                (0, None) => {}
+                _ => stage.backward(layer, dy, at(self.deltas[l - 1]), false),
             }
         }
-    }
-
-    /// The same where nobody asks for the deltas of the input.
-    pub(super) fn backward_to_first<D: Driver>(
-        &self,
-        stage: &mut Stage<'_, D>,
-        mlp: &Mlp,
-        rows: Range<usize>,
-    ) {
-        for (l, layer) in mlp.layers.iter().enumerate().rev() {
-            let dy = self.pull_back(stage, mlp, l, rows.clone());
-            if l > 0 {
-                stage.backward(layer, dy, self.deltas[l - 1].rows(rows.clone()), false);
-            }
-        }
-    }
-
-    fn pull_back<D: Driver>(
-        &self,
-        stage: &mut Stage<'_, D>,
-        mlp: &Mlp,
-        layer: usize,
-        rows: Range<usize>,
-    ) -> Rows {
-        let dy = self.deltas[layer].rows(rows.clone());
-        stage.pull_back(mlp.nonlinearity, self.values[layer].rows(rows), dy);
-        dy
     }
 
     /// Adds the gradients of the weights.

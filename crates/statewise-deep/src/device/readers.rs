@@ -133,7 +133,7 @@ impl ReadersTape {
                 layer_tape.gradient(stage, layer, input, starts);
             }
         }
-        self.embedding.backward_to_first(stage, &readers.embedding, rows.clone());
+        self.embedding.backward(stage, &readers.embedding, rows.clone(), None);
         self.embedding.gradient(stage, &readers.embedding, rows, reading.input);
     }
 }

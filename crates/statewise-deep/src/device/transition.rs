@@ -137,7 +137,7 @@ impl TransitionTape {
         if let Proposal::Trunk(layer) = &transition.proposal {
             stage.backward(layer, d_proposal, into, true);
         }
-        self.trunk.backward(stage, &transition.trunk, rows, self.d_input);
+        self.trunk.backward(stage, &transition.trunk, rows, Some(self.d_input));
     }
 
     /// Adds the gradients of the weights over `rows`.
@@ -206,7 +206,7 @@ impl GatedTape {
         stage.backward(&gate.linear, at(self.d_linear), at(d_input), true);
         self.trunk.clear_deltas(stage, rows.clone());
         stage.backward(&gate.gate, at(self.d_gate), at(self.trunk.output_deltas(d_input)), true);
-        self.trunk.backward(stage, &gate.trunk, rows, d_input);
+        self.trunk.backward(stage, &gate.trunk, rows, Some(d_input));
     }
 
     fn gradient<D: Driver>(&self, stage: &mut Stage<'_, D>, gate: &Gate, rows: Range<usize>, input: Rows) {

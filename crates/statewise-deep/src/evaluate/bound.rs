@@ -86,7 +86,7 @@ impl<R: Real> DeepMarkovModel<R> {
         self.bound_with(engine.as_deref_mut(), data, num_samples, seed)
     }
 
-    /// The same on an engine that is open.
+    /// The same on an engine that is open, with data and samples that are checked.
     pub(crate) fn bound_with(
         &self,
         engine: Option<&mut (dyn Engine + 'static)>,
@@ -94,7 +94,6 @@ impl<R: Real> DeepMarkovModel<R> {
         num_samples: usize,
         seed: Seed,
     ) -> Result<Evaluation> {
-        self.check_samples(data, num_samples)?;
         let groups = paths_of(data, num_samples, num_samples);
         let seed_of = |group: &Group| match group.first_path {
             0 => seed,
@@ -129,12 +128,7 @@ impl<R: Real> DeepMarkovModel<R> {
         let batch = Batch::new(&network.config, data, &group.sequences, group.paths);
         let divergence = network.closed_form();
         pass.forward(network, &self.theta, &batch, Draws::Random(seed), None, divergence);
-        let mut sums = vec![[0.0; 2]; group.sequences.len()];
-        for (row, (_, k)) in batch.particles.places().enumerate() {
-            let sums = &mut sums[k / group.paths];
-            sums[0] += pass.emission.nll.row(row)[0].to_f64();
-            sums[1] += pass.divergence.row(row)[0].to_f64();
-        }
+        let sums = batch.sums([pass.emission.nll.all(), pass.divergence.all()]);
         (batch.sequences, sums)
     }
 

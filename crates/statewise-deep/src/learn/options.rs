@@ -257,7 +257,6 @@ impl FitOptions {
         };
         let by_updates = update as f64 / (self.epochs * updates).max(1) as f64;
         let by_time = self.time_limit.map_or(0.0, |limit| seconds / limit.max(f64::MIN_POSITIVE));
-        let cosine = (std::f64::consts::PI * by_updates.max(by_time).min(1.0)).cos();
-        rate * (0.5 * (1.0 + cosine))
+        rate * Schedule::cosine(by_updates.max(by_time))
     }
 }

@@ -61,6 +61,17 @@ impl<R: Real> Batch<R> {
         batch
     }
 
+    /// Sums of scores, one value a row of `particles`, over the rows of each sequence.
+    pub(crate) fn sums<const K: usize>(&self, scores: [&[R]; K]) -> Vec<[f64; K]> {
+        let copies = self.particles.copies();
+        let mut sums = vec![[0.0; K]; self.sequences.len()];
+        for (row, (_, k)) in self.particles.places().enumerate() {
+            let of_row = scores.map(|values| values[row].to_f64());
+            sums[k / copies].iter_mut().zip(of_row).for_each(|(sum, x)| *sum += x);
+        }
+        sums
+    }
+
     fn fill(&mut self, config: &DmmConfig, data: &Dataset<'_>) {
         let copies = self.particles.copies();
         let places: Vec<(usize, usize)> = self.packed.places().collect();

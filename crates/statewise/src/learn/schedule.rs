@@ -43,6 +43,11 @@ pub enum Schedule {
 }
 
 impl Schedule {
+    /// Half a cosine from 1 to 0, ½ (1 + cos πx), over the share x of the way, which ends at 1.
+    pub fn cosine(x: f64) -> f64 {
+        0.5 * (1.0 + (std::f64::consts::PI * x.min(1.0)).cos())
+    }
+
     /// The rate of step `step`, 0-based.
     pub fn at(&self, step: u64) -> f64 {
         let s = step as f64;
@@ -52,8 +57,7 @@ impl Schedule {
                 rate * decay_rate.powf(s / transition_steps)
             }
             Schedule::CosineDecay { rate, decay_steps, final_share } => {
-                let cosine = 0.5 * (1.0 + (std::f64::consts::PI * (s / decay_steps).min(1.0)).cos());
-                rate * ((1.0 - final_share) * cosine + final_share)
+                rate * ((1.0 - final_share) * Self::cosine(s / decay_steps) + final_share)
             }
             Schedule::WarmUp { steps, then } if step < *steps => {
                 then.at(0) * (s + 1.0) / (*steps as f64 + 1.0)
